@@ -1,0 +1,1 @@
+//! Groups alerts and delivers them (webhook).

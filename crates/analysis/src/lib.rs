@@ -1,0 +1,1 @@
+//! Trace assembly, critical path, RED, service graph, bottleneck ranking.

@@ -1,0 +1,1 @@
+//! Target discovery (static, file) and relabelling.

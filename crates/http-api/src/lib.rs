@@ -1,0 +1,1 @@
+//! HTTP and gRPC: Prometheus, OTLP, Jaeger and Eino APIs.

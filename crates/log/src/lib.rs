@@ -1,0 +1,1 @@
+//! Segmented, checksummed, fsynced append log: the write-ahead log of every store.

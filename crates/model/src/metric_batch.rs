@@ -1,0 +1,227 @@
+//! Samples on their way into a store, and columns on their way out.
+//!
+//! A [`MetricBatch`] is columnar and allocates nothing per series or label:
+//! ```text
+//! labels   [canonical bytes of series 0 | of series 1 | …]
+//! series   [(labels 0..41, samples 0..3), (labels 41..80, samples 3..4), …]
+//! ts_ms    [ t t t | t | … ]
+//! values   [ v v v | v | … ]
+//! ```
+
+use std::ops::Range;
+
+use crate::{LabelError, LabelSetRef, encode_labels};
+
+/// Bits of the NaN that marks a series as gone stale (Prometheus's value).
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// The stale marker.
+pub fn stale_nan() -> f64 {
+    f64::from_bits(STALE_NAN_BITS)
+}
+
+/// Whether `value` is the stale marker (an ordinary NaN is not).
+pub fn is_stale_nan(value: f64) -> bool {
+    value.to_bits() == STALE_NAN_BITS
+}
+
+/// Kind of a metric family, in Prometheus's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricKind {
+    Counter,
+    Gauge,
+    Histogram,
+    GaugeHistogram,
+    Summary,
+    Info,
+    StateSet,
+    Unknown,
+}
+
+/// What is known of a metric family.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MetricMetadata {
+    #[serde(skip)]
+    pub family: String,
+    #[serde(rename = "type")]
+    pub kind: MetricKind,
+    pub help: String,
+    pub unit: String,
+}
+
+/// Samples of many series, as one request or scrape delivers them. A series may occur more than once.
+#[derive(Clone, Debug, Default)]
+pub struct MetricBatch {
+    labels: Vec<u8>,
+    series: Vec<SeriesEntry>,
+    ts_ms: Vec<i64>,
+    values: Vec<f64>,
+    /// Metadata that came along.
+    pub metadata: Vec<MetricMetadata>,
+}
+
+#[derive(Clone, Debug)]
+struct SeriesEntry {
+    labels: Range<usize>,
+    samples: Range<usize>,
+}
+
+/// One series of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesRef<'a> {
+    pub labels: LabelSetRef<'a>,
+    pub ts_ms: &'a [i64],
+    pub values: &'a [f64],
+}
+
+impl MetricBatch {
+    /// Empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a series; [`push_sample`](Self::push_sample) adds to it. Sorts `pairs` in place.
+    ///
+    /// # Errors
+    /// [`LabelError`] on an empty or repeated label name; the batch is then unchanged.
+    pub fn start_series(&mut self, pairs: &mut [(&str, &str)]) -> Result<(), LabelError> {
+        let start = self.labels.len();
+        encode_labels(pairs, &mut self.labels)?;
+        self.push_entry(start);
+        Ok(())
+    }
+
+    /// Starts a series whose canonical label bytes are at hand.
+    pub fn start_series_canonical(&mut self, labels: LabelSetRef<'_>) {
+        let start = self.labels.len();
+        self.labels.extend_from_slice(labels.as_bytes());
+        self.push_entry(start);
+    }
+
+    fn push_entry(&mut self, labels_start: usize) {
+        let samples = self.ts_ms.len()..self.ts_ms.len();
+        self.series.push(SeriesEntry { labels: labels_start..self.labels.len(), samples });
+    }
+
+    /// Adds a sample to the series started last.
+    ///
+    /// # Panics
+    /// When no series was started.
+    pub fn push_sample(&mut self, ts_ms: i64, value: f64) {
+        self.ts_ms.push(ts_ms);
+        self.values.push(value);
+        let entry = self.series.last_mut().expect("BUG: sample before any series");
+        entry.samples.end = self.ts_ms.len();
+    }
+
+    /// Adds a series with one sample.
+    ///
+    /// # Errors
+    /// As [`start_series`](Self::start_series).
+    pub fn push(&mut self, pairs: &mut [(&str, &str)], ts_ms: i64, value: f64) -> Result<(), LabelError> {
+        self.start_series(pairs)?;
+        self.push_sample(ts_ms, value);
+        Ok(())
+    }
+
+    /// Series in the order they were added.
+    pub fn series(&self) -> impl ExactSizeIterator<Item = SeriesRef<'_>> {
+        self.series.iter().map(|entry| SeriesRef {
+            labels: LabelSetRef::from_canonical_trusted(&self.labels[entry.labels.clone()]),
+            ts_ms: &self.ts_ms[entry.samples.clone()],
+            values: &self.values[entry.samples.clone()],
+        })
+    }
+
+    /// Number of series entries.
+    pub fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Number of samples.
+    pub fn sample_count(&self) -> usize {
+        self.ts_ms.len()
+    }
+
+    /// Whether there is neither sample nor metadata.
+    pub fn is_empty(&self) -> bool {
+        self.ts_ms.is_empty() && self.metadata.is_empty()
+    }
+
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.labels.clear();
+        self.series.clear();
+        self.ts_ms.clear();
+        self.values.clear();
+        self.metadata.clear();
+    }
+}
+
+/// Samples of one series, ascending in time. `ts_ms` and `values` are equally long.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SampleColumns {
+    pub ts_ms: Vec<i64>,
+    pub values: Vec<f64>,
+}
+
+impl SampleColumns {
+    /// Empties both columns and keeps their memory.
+    pub fn clear(&mut self) {
+        self.ts_ms.clear();
+        self.values.clear();
+    }
+
+    /// Adds a sample at the end.
+    pub fn push(&mut self, ts_ms: i64, value: f64) {
+        self.ts_ms.push(ts_ms);
+        self.values.push(value);
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.ts_ms.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.ts_ms.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_and_samples_stay_together() {
+        let mut batch = MetricBatch::new();
+        batch.start_series(&mut [("job", "a"), ("__name__", "up")]).expect("valid");
+        batch.push_sample(1, 1.0);
+        batch.push_sample(2, 0.0);
+        batch.push(&mut [("__name__", "down")], 3, 9.0).expect("valid");
+        let seen: Vec<_> =
+            batch.series().map(|s| (s.labels.to_string(), s.ts_ms.to_vec(), s.values.to_vec())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("up{job=\"a\"}".to_owned(), vec![1, 2], vec![1.0, 0.0]),
+                ("down".to_owned(), vec![3], vec![9.0])
+            ]
+        );
+    }
+
+    #[test]
+    fn refused_labels_leave_the_batch_unchanged() {
+        let mut batch = MetricBatch::new();
+        batch.push(&mut [("__name__", "a")], 1, 1.0).expect("valid");
+        assert!(batch.start_series(&mut [("x", "1"), ("x", "2")]).is_err());
+        assert_eq!((batch.series_count(), batch.sample_count()), (1, 1));
+    }
+
+    #[test]
+    fn stale_marker_is_its_own_nan() {
+        assert!(is_stale_nan(stale_nan()) && !is_stale_nan(f64::NAN));
+    }
+}

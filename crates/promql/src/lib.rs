@@ -1,0 +1,1 @@
+//! PromQL: lexer, parser with positions, vectorised engine.

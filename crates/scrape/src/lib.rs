@@ -1,0 +1,1 @@
+//! Scrapes targets into a metric sink.

@@ -1,0 +1,1 @@
+//! Roles, configuration, start and stop.

@@ -1,0 +1,1 @@
+//! Decoders and encoders of wire formats: exposition text, remote write, OTLP.

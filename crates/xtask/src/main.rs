@@ -1,0 +1,3 @@
+//! The work commands: test, ci, conformance, bench, crash.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The demo shop: gateway, order, payment, inventory and a card processor.

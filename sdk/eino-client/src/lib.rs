@@ -1,0 +1,1 @@
+//! HTTP client that carries context and finds services.

@@ -1,0 +1,1 @@
+//! Request context that survives await, spawn and the wire.

@@ -1,0 +1,1 @@
+//! Spans with sampling decided first; batched OTLP export.

@@ -1,0 +1,1 @@
+//! One-line observability for a service.
