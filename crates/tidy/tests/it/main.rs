@@ -1,0 +1,5 @@
+//! One test binary for all rules.
+
+mod layers;
+mod supply;
+mod text;
