@@ -1,3 +1,78 @@
-//! The work commands: test, ci, conformance, bench, crash.
+//! `cargo xtask …`: everything a developer and CI run.
+//!
+//! What a command needs is installed first: Debian packages are downloaded and unpacked under `target/tools` without
+//! root; Python and Node packages and Maven artefacts go there too. Only a browser needs a real install.
 
-fn main() {}
+mod bench;
+mod ci;
+mod conformance;
+mod shell;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The work commands of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Format of the summary
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what the tests need, then runs all of them
+    Test,
+    /// What continuous integration runs: format, lints, rules, tests, a headless demo
+    Ci,
+    /// Compares with the reference data of the programs we are compatible with
+    Conformance {
+        /// promql, parser, relabel, config, openmetrics or traces; all by default
+        suite: Option<String>,
+    },
+    /// Measures us and the peers in one run
+    Bench {
+        /// ingest, query, crash, scrape or traces; all by default
+        phases: Vec<String>,
+        /// A tenth of the data: a check that the benchmark works, not a measurement
+        #[arg(long)]
+        small: bool,
+    },
+    /// Kills a server under load and counts what was lost
+    Crash {
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Test => test::run(arguments.output),
+        Command::Ci => ci::run(arguments.output),
+        Command::Conformance { suite } => conformance::run(suite.as_deref(), arguments.output),
+        Command::Bench { phases, small } => bench::run(&phases, small, arguments.output),
+        Command::Crash { rounds } => test::crash(rounds),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            shell::say(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
