@@ -132,6 +132,14 @@ impl Span {
         self.ctx.as_ref()
     }
 
+    /// Replaces the name: once more is known, or to compute it only when it is recorded.
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        if let Some(recording) = &mut self.recording {
+            recording.data.name = limit(name.into());
+        }
+        self
+    }
+
     /// Sets the kind.
     pub fn kind(mut self, kind: Kind) -> Self {
         if let Some(recording) = &mut self.recording {
