@@ -1,0 +1,126 @@
+//! `AnyValue`, `KeyValue` and the strings they share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use model::{AttributeValue, Attributes};
+
+use crate::DecodeError;
+use crate::protobuf::{Field, Fields};
+
+/// Deepest nesting of arrays and maps; deeper values are refused, so that recursion is bounded.
+const DEPTH_MAX: usize = 32;
+
+/// Longest string that is looked up; longer ones rarely repeat.
+const SHARED_BYTES_MAX: usize = 64;
+
+/// Strings of one request. Keys, names and short values repeat in almost every span: one allocation serves all.
+#[derive(Default)]
+pub(super) struct Strings<'a> {
+    shared: HashMap<&'a [u8], Arc<str>, RandomState>,
+}
+
+impl<'a> Strings<'a> {
+    /// The text of a string field. Bytes that are not UTF-8 become U+FFFD, so that one bad attribute does not cost a
+    /// whole request.
+    pub(super) fn text(&mut self, field: &Field<'a>) -> Result<Arc<str>, DecodeError> {
+        let bytes = field.bytes()?;
+        if bytes.len() > SHARED_BYTES_MAX {
+            return Ok(owned(bytes));
+        }
+        if let Some(text) = self.shared.get(bytes) {
+            return Ok(Arc::clone(text));
+        }
+        let text = owned(bytes);
+        self.shared.insert(bytes, Arc::clone(&text));
+        Ok(text)
+    }
+
+    /// The one `Arc` of the empty string in this request.
+    pub(super) fn empty(&mut self) -> Arc<str> {
+        Arc::clone(self.shared.entry(&[]).or_insert_with(|| Arc::from("")))
+    }
+
+    /// Reads a `KeyValue` and appends it; `false` when it has no key and is left out.
+    pub(super) fn push_attribute(
+        &mut self,
+        field: &Field<'a>,
+        out: &mut Attributes,
+    ) -> Result<bool, DecodeError> {
+        self.push_nested_attribute(field, out, DEPTH_MAX)
+    }
+
+    fn push_nested_attribute(
+        &mut self,
+        field: &Field<'a>,
+        out: &mut Attributes,
+        depth_left: usize,
+    ) -> Result<bool, DecodeError> {
+        let (mut key, mut value) = (None, AttributeValue::Empty);
+        let mut fields = field.message()?;
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 => key = Some(self.text(&field)?),
+                2 => value = self.value(&field, depth_left)?,
+                _ => {}
+            }
+        }
+        let key = key.filter(|key| !key.is_empty());
+        let has_key = key.is_some();
+        out.extend(key.map(|key| (key, value)));
+        Ok(has_key)
+    }
+
+    fn value(&mut self, field: &Field<'a>, depth_left: usize) -> Result<AttributeValue, DecodeError> {
+        if depth_left == 0 {
+            return Err(field.malformed(format!("value is nested deeper than the limit of {DEPTH_MAX}")));
+        }
+        let mut value = AttributeValue::Empty;
+        let mut fields = field.message()?;
+        while let Some(field) = fields.next()? {
+            value = match field.number {
+                1 => AttributeValue::String(self.text(&field)?),
+                2 => AttributeValue::Bool(field.varint()? != 0),
+                3 => AttributeValue::Int(field.int()?),
+                4 => AttributeValue::Double(field.double()?),
+                5 => AttributeValue::Array(self.array(field.message()?, depth_left - 1)?),
+                6 => AttributeValue::Map(self.map(field.message()?, depth_left - 1)?),
+                7 => AttributeValue::Bytes(field.bytes()?.into()),
+                _ => value,
+            };
+        }
+        Ok(value)
+    }
+
+    fn array(
+        &mut self,
+        mut fields: Fields<'a>,
+        depth_left: usize,
+    ) -> Result<Vec<AttributeValue>, DecodeError> {
+        let mut values = Vec::new();
+        while let Some(field) = fields.next()? {
+            if field.number == 1 {
+                values.push(self.value(&field, depth_left)?);
+            }
+        }
+        Ok(values)
+    }
+
+    fn map(&mut self, mut fields: Fields<'a>, depth_left: usize) -> Result<Attributes, DecodeError> {
+        let mut pairs = Attributes::new();
+        while let Some(field) = fields.next()? {
+            if field.number == 1 {
+                self.push_nested_attribute(&field, &mut pairs, depth_left)?;
+            }
+        }
+        Ok(pairs)
+    }
+}
+
+fn owned(bytes: &[u8]) -> Arc<str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(bytes).into(),
+    }
+}

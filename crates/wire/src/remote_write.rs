@@ -1,0 +1,232 @@
+//! Prometheus remote write 1.0.
+//!
+//! ```text
+//! WriteRequest   := 1 TimeSeries* · 3 Metadata*
+//! TimeSeries     := 1 Label* · 2 Sample* · 3 Exemplar* · 4 Histogram*
+//! Label          := 1 name · 2 value            Sample := 1 value double · 2 timestamp int64 (ms)
+//! Metadata       := 1 type · 2 family · 4 help · 5 unit
+//! ```
+//! Walked by hand: labels are borrowed from the body and go straight into the batch's canonical bytes, so a series
+//! costs no allocation. A series that is not valid is refused and counted; the rest is kept.
+
+use model::{Appended, LabelError, METRIC_NAME, MetricBatch, MetricKind, MetricMetadata, RejectReason};
+
+use crate::protobuf::{Field, Fields, put_blob, put_message, put_oneof_fixed64, put_uint};
+use crate::{DecodeError, excerpt};
+
+const FORMAT: &str = "remote write request";
+
+/// What a request carried beside samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// Exemplars that came along and were left out: they are extras, so the samples are not refused for them.
+    pub exemplars_ignored: u64,
+}
+
+/// Decodes a decompressed `WriteRequest` and adds its samples and metadata to `batch`.
+///
+/// Refused series (no metric name, repeated or empty label names, text that is not UTF-8) and native histograms are
+/// counted in `rejected`, a sample each.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] when the bytes are not protobuf of this shape. `batch` then holds what came before, and
+/// must be thrown away.
+pub fn decode(body: &[u8], batch: &mut MetricBatch, rejected: &mut Appended) -> Result<Decoded, DecodeError> {
+    let mut decoded = Decoded::default();
+    let mut series = Series::default();
+    let mut fields = Fields::new(FORMAT, body);
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                series.read(&field)?;
+                decoded.exemplars_ignored += series.exemplars;
+                series.add_to(batch, rejected);
+            }
+            3 => batch.metadata.extend(read_metadata(&field)?),
+            _ => {}
+        }
+    }
+    Ok(decoded)
+}
+
+/// One time series, in memory that the next one uses again.
+#[derive(Default)]
+struct Series<'a> {
+    labels: Vec<(&'a str, &'a str)>,
+    samples: Vec<(i64, f64)>,
+    histograms: u64,
+    exemplars: u64,
+    /// Why the label set cannot be used, found while reading.
+    invalid: Option<String>,
+}
+
+impl<'a> Series<'a> {
+    fn read(&mut self, field: &Field<'a>) -> Result<(), DecodeError> {
+        self.labels.clear();
+        self.samples.clear();
+        (self.histograms, self.exemplars, self.invalid) = (0, 0, None);
+        let mut fields = field.message()?;
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 => self.read_label(&field)?,
+                2 => self.samples.push(read_sample(&field)?),
+                3 => self.exemplars += 1,
+                4 => self.histograms += 1,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn read_label(&mut self, field: &Field<'a>) -> Result<(), DecodeError> {
+        let (mut name, mut value) = (&[][..], &[][..]);
+        let mut fields = field.message()?;
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 => name = field.bytes()?,
+                2 => value = field.bytes()?,
+                _ => {}
+            }
+        }
+        match (std::str::from_utf8(name), std::str::from_utf8(value)) {
+            (Ok(name), Ok(value)) => self.labels.push((name, value)),
+            _ => {
+                let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                let (name, value) = (excerpt(&name), excerpt(&value));
+                self.invalid = Some(format!("label {name:?} = {value:?} is not UTF-8"));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_to(&mut self, batch: &mut MetricBatch, rejected: &mut Appended) {
+        if self.histograms > 0 {
+            let name = metric_name(&self.labels);
+            rejected.reject(RejectReason::Unsupported, self.histograms, || {
+                format!("native histogram {name:?}: only float samples are stored, send classic histograms")
+            });
+        }
+        if self.samples.is_empty() {
+            return;
+        }
+        if let Err(why) = self.start(batch) {
+            rejected.reject(RejectReason::InvalidLabels, self.samples.len() as u64, || why);
+            return;
+        }
+        for &(ts_ms, value) in &self.samples {
+            batch.push_sample(ts_ms, value);
+        }
+    }
+
+    fn start(&mut self, batch: &mut MetricBatch) -> Result<(), String> {
+        if let Some(why) = self.invalid.take() {
+            return Err(why);
+        }
+        if metric_name(&self.labels).is_empty() {
+            let shown: Vec<_> = self.labels.iter().take(3).collect();
+            return Err(format!("series without a metric name, labels {shown:?}"));
+        }
+        batch.start_series(&mut self.labels).map_err(|error| match error {
+            LabelError::DuplicateName { name } => {
+                format!(
+                    "duplicate label name {:?} in {:?}",
+                    excerpt(&name),
+                    excerpt(metric_name(&self.labels))
+                )
+            }
+            other => format!("{other} in {:?}", excerpt(metric_name(&self.labels))),
+        })
+    }
+}
+
+/// The value of `__name__`, which senders put first or nearly so.
+fn metric_name<'a>(labels: &[(&'a str, &'a str)]) -> &'a str {
+    labels.iter().find(|(name, _)| *name == METRIC_NAME).map_or("", |(_, value)| value)
+}
+
+#[inline]
+fn read_sample(field: &Field<'_>) -> Result<(i64, f64), DecodeError> {
+    let (mut ts_ms, mut value) = (0, 0.0);
+    let mut fields = field.message()?;
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => value = field.double()?,
+            2 => ts_ms = field.int()?,
+            _ => {}
+        }
+    }
+    Ok((ts_ms, value))
+}
+
+/// Metadata of a family; without a family's name it says nothing.
+fn read_metadata(field: &Field<'_>) -> Result<Option<MetricMetadata>, DecodeError> {
+    let mut metadata = MetricMetadata {
+        family: String::new(),
+        kind: MetricKind::Unknown,
+        help: String::new(),
+        unit: String::new(),
+    };
+    let mut fields = field.message()?;
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => metadata.kind = kind_of(field.varint()?),
+            2 => field.str()?.clone_into(&mut metadata.family),
+            4 => field.str()?.clone_into(&mut metadata.help),
+            5 => field.str()?.clone_into(&mut metadata.unit),
+            _ => {}
+        }
+    }
+    Ok(Some(metadata).filter(|metadata| !metadata.family.is_empty()))
+}
+
+/// Kinds in the order of their numbers on the wire.
+const KINDS: [MetricKind; 8] = [
+    MetricKind::Unknown,
+    MetricKind::Counter,
+    MetricKind::Gauge,
+    MetricKind::Histogram,
+    MetricKind::GaugeHistogram,
+    MetricKind::Summary,
+    MetricKind::Info,
+    MetricKind::StateSet,
+];
+
+fn kind_of(number: u64) -> MetricKind {
+    let index = usize::try_from(number).ok();
+    index.and_then(|index| KINDS.get(index)).copied().unwrap_or(MetricKind::Unknown)
+}
+
+/// Encodes a batch as a `WriteRequest` (not compressed).
+pub fn encode(batch: &MetricBatch) -> Vec<u8> {
+    let mut out = Vec::with_capacity(batch.sample_count() * 128);
+    for series in batch.series() {
+        put_message(&mut out, 1, |out| {
+            for (name, value) in series.labels.iter() {
+                put_message(out, 1, |out| {
+                    put_blob(out, 1, name.as_bytes());
+                    put_blob(out, 2, value.as_bytes());
+                });
+            }
+            for (ts_ms, value) in series.ts_ms.iter().zip(series.values) {
+                put_message(out, 2, |out| {
+                    put_oneof_fixed64(out, 1, value.to_bits());
+                    put_uint(out, 2, ts_ms.cast_unsigned());
+                });
+            }
+        });
+    }
+    for metadata in &batch.metadata {
+        let kind = KINDS.iter().position(|kind| *kind == metadata.kind).unwrap_or_default();
+        put_message(&mut out, 3, |out| {
+            put_uint(out, 1, kind as u64);
+            put_blob(out, 2, metadata.family.as_bytes());
+            put_blob(out, 4, metadata.help.as_bytes());
+            put_blob(out, 5, metadata.unit.as_bytes());
+        });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
