@@ -1,0 +1,6 @@
+//! The store from outside.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+mod data;
+mod lifecycle;
+mod limits;
