@@ -103,6 +103,11 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self
     }
 
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The registry of this service's metrics.
     pub fn metrics(&self) -> &Registry {
         &self.metrics
