@@ -93,9 +93,9 @@ struct Metrics {
 }
 
 impl FileDiscovery {
-    /// Watches the files of `configs`; relative patterns start at `base`.
-    pub fn new(configs: &[FileSdConfig], base: &Path, registry: &Registry) -> Self {
-        let patterns = configs.iter().flat_map(|config| &config.files).map(|file| base.join(file)).collect();
+    /// Watches the files of `configs`.
+    pub fn new(configs: &[FileSdConfig], registry: &Registry) -> Self {
+        let patterns = configs.iter().flat_map(|config| &config.files).map(PathBuf::from).collect();
         let read_errors = registry.counter(
             "eino_discovery_file_read_errors_total",
             "Discovery files that could not be read or parsed; their last good targets stay.",
@@ -174,9 +174,10 @@ mod tests {
     use super::*;
 
     fn discovery(folder: &Path, pattern: &str, registry: &Registry) -> FileDiscovery {
-        let config = FileSdConfig { files: vec![pattern.to_owned()], refresh_interval: None };
+        let file = folder.join(pattern).to_string_lossy().into_owned();
+        let config = FileSdConfig { files: vec![file], refresh_interval: None };
         config.validate().expect("valid pattern");
-        FileDiscovery::new(&[config], folder, registry)
+        FileDiscovery::new(&[config], registry)
     }
 
     fn addresses(discovery: &FileDiscovery) -> Vec<String> {

@@ -8,11 +8,13 @@
 //! - [`FileDiscovery`] is polled. A file that became unreadable keeps its last good groups and is counted.
 //! - It does not know what a scrape is.
 
+mod config;
 mod file;
 mod glob;
 mod group;
 pub mod relabel;
 
+pub use config::{NotBuilt, TargetSources};
 pub use file::{FileDiscovery, FileSdConfig, Refresh};
 pub use glob::glob;
 pub use group::{ADDRESS, TargetGroup, TargetGroupConfig, check_address};
