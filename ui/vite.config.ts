@@ -5,7 +5,7 @@
 //
 // Paths in the output are relative, so one build works below any URL prefix (see <base> in index.html).
 import { defineConfig } from "vitest/config";
-import { mockApi } from "./mock/plugin";
+import { mockApi } from "./mock/plugin.ts";
 
 const SERVER = process.env.EINO_URL;
 const API_PATHS = ["/api", "/eino", "/jaeger", "/-", "/metrics"];

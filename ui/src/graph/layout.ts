@@ -1,0 +1,94 @@
+// Places for the nodes and lines for the edges of the service map. Pure but for dagre, which is fetched when needed.
+import type { GraphEdge, GraphNode, ServiceGraph } from "../api/eino";
+
+export const NODE = { width: 196, height: 78 };
+
+export interface PlacedNode extends GraphNode {
+  /** Centre. */
+  x: number;
+  y: number;
+}
+
+export interface PlacedEdge extends GraphEdge {
+  /** An SVG path from the border of one node to the border of the other. */
+  path: string;
+  /** The tip, and the direction there in radians. */
+  tip: { x: number; y: number; angle: number };
+  label: { x: number; y: number };
+  /** Line width in px, 1.5 to 5, by the share of the largest rate. */
+  width: number;
+}
+
+export interface Layout {
+  width: number;
+  height: number;
+  nodes: PlacedNode[];
+  edges: PlacedEdge[];
+}
+
+/** From left to right (`LR`) on wide pages, from top to bottom (`TB`) on narrow ones. */
+export async function layout(graph: ServiceGraph, direction: "LR" | "TB"): Promise<Layout> {
+  const dagre = await import("@dagrejs/dagre");
+  const g = new dagre.Graph();
+  const isWide = direction === "LR";
+  g.setGraph({ rankdir: direction, nodesep: isWide ? 36 : 24, ranksep: isWide ? 128 : 76, marginx: 12, marginy: 16 });
+  g.setDefaultEdgeLabel(() => ({}));
+  for (const node of graph.nodes) g.setNode(node.id, { ...NODE });
+  const edges = usable(graph);
+  for (const edge of edges) g.setEdge(edge.source, edge.target);
+  dagre.layout(g);
+  const size = g.graph() as { width?: number; height?: number };
+  const ratesMax = Math.max(...edges.map(weight), 0);
+  const point = (id: string) => g.node(id) as unknown as { x: number; y: number };
+  return {
+    width: size.width ?? 0,
+    height: size.height ?? 0,
+    nodes: graph.nodes.map((node) => ({ ...node, ...xy(point(node.id)) })),
+    edges: edges.map((edge) => {
+      const points = (g.edge(edge.source, edge.target) as { points: Point[] }).points;
+      return { ...edge, ...line(points), width: 1.5 + 3.5 * Math.sqrt(ratesMax > 0 ? weight(edge) / ratesMax : 0) };
+    }),
+  };
+}
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** Edges between nodes that are there; a service that calls itself is left out of the picture. */
+export function usable(graph: ServiceGraph): GraphEdge[] {
+  const ids = new Set(graph.nodes.map((node) => node.id));
+  return graph.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target) && edge.source !== edge.target);
+}
+
+function weight(edge: GraphEdge): number {
+  return edge.rate_per_s ?? edge.calls;
+}
+
+function xy({ x, y }: Point): Point {
+  return { x, y };
+}
+
+/** A smooth line through the points that dagre chose, its tip, and the middle for a label. */
+export function line(points: Point[]): Pick<PlacedEdge, "path" | "tip" | "label"> {
+  const [first, last] = [points[0] ?? { x: 0, y: 0 }, points.at(-1) ?? { x: 0, y: 0 }];
+  let path = `M${first.x},${first.y}`;
+  for (let i = 1; i < points.length - 1; i += 1) {
+    const [here, next] = [points[i], points[i + 1]];
+    if (!here || !next) continue;
+    const isLast = i === points.length - 2;
+    const end = isLast ? last : { x: (here.x + next.x) / 2, y: (here.y + next.y) / 2 };
+    path += `Q${here.x},${here.y} ${end.x},${end.y}`;
+  }
+  if (points.length === 2) path += `L${last.x},${last.y}`;
+  const before = points.at(-2) ?? first;
+  const angle = Math.atan2(last.y - before.y, last.x - before.x);
+  const middle = points[Math.floor((points.length - 1) / 2)] ?? first;
+  const label = points.length % 2 === 1 ? middle : midpoint(middle, points[Math.floor(points.length / 2)] ?? last);
+  return { path, tip: { ...xy(last), angle }, label: xy(label) };
+}
+
+function midpoint(a: Point, b: Point): Point {
+  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+}
