@@ -1,0 +1,122 @@
+//! Paths of many traces, with operations as small numbers.
+
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+use model::SpanKind;
+
+use crate::path::critical_path_of;
+use crate::{Overflow, Section, Trace};
+
+/// Number of a (service, operation).
+pub(super) type OpId = usize;
+
+pub(super) struct Study<'t> {
+    pub(super) overflow: Overflow,
+    pub(super) profiles: Vec<Profile<'t>>,
+    operations: Vec<(Arc<str>, Arc<str>)>,
+    by_name: HashMap<(Arc<str>, Arc<str>), OpId>,
+    /// Per service: starts and ends of its server spans, each ascending.
+    in_flight: HashMap<Arc<str>, (Vec<u64>, Vec<u64>)>,
+}
+
+/// The headline root's path of one trace.
+pub(super) struct Profile<'t> {
+    pub(super) trace: &'t Trace,
+    pub(super) root: usize,
+    pub(super) duration_ns: u64,
+    pub(super) entry: OpId,
+    pub(super) sections: Vec<(OpId, Section)>,
+}
+
+/// Traces that begin with one operation.
+pub(super) struct Entry {
+    pub(super) operation: OpId,
+    /// Indices of profiles, ascending by duration.
+    pub(super) members: Vec<usize>,
+}
+
+impl<'t> Study<'t> {
+    /// Walks at most `traces_max` of the traces, evenly chosen.
+    pub(super) fn new(traces: &'t [Trace], overflow: Overflow, traces_max: usize) -> Self {
+        let mut study = Self {
+            overflow,
+            profiles: Vec::new(),
+            operations: Vec::new(),
+            by_name: HashMap::new(),
+            in_flight: HashMap::new(),
+        };
+        let step = traces.len().div_ceil(traces_max.max(1)).max(1);
+        for trace in traces.iter().step_by(step) {
+            study.add(trace);
+        }
+        for (starts, ends) in study.in_flight.values_mut() {
+            starts.sort_unstable();
+            ends.sort_unstable();
+        }
+        study
+    }
+
+    fn add(&mut self, trace: &'t Trace) {
+        let Some(root) = trace.headline_root() else { return };
+        for span in trace.spans().iter().filter(|span| span.kind == SpanKind::Server) {
+            let (starts, ends) = self.in_flight.entry(span.service().clone()).or_default();
+            starts.push(span.start_ns);
+            ends.push(span.end_ns);
+        }
+        let path = critical_path_of(trace, root, self.overflow);
+        let sections = path.sections.into_iter();
+        let sections = sections.map(|section| (self.operation_of(trace, section.span), section)).collect();
+        let entry = self.operation_of(trace, root);
+        let duration_ns = trace.span(root).duration_ns();
+        self.profiles.push(Profile { trace, root, duration_ns, entry, sections });
+    }
+
+    /// The number of a span's operation, new if need be.
+    fn operation_of(&mut self, trace: &Trace, span: usize) -> OpId {
+        let span = trace.span(span);
+        let name = (span.service().clone(), span.name.clone());
+        *self.by_name.entry(name).or_insert_with_key(|name| {
+            self.operations.push(name.clone());
+            self.operations.len() - 1
+        })
+    }
+
+    /// Service and operation.
+    pub(super) fn name(&self, operation: OpId) -> (&str, &str) {
+        let (service, operation) = &self.operations[operation];
+        (service, operation)
+    }
+
+    /// Whether span `span` of `trace` is of this operation.
+    pub(super) fn is(&self, operation: OpId, trace: &Trace, span: usize) -> bool {
+        let (service, name) = &self.operations[operation];
+        let span = trace.span(span);
+        span.name == *name && span.service() == service
+    }
+
+    /// Entry points, the one with most traces first.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut members: HashMap<OpId, Vec<usize>> = HashMap::new();
+        for (index, profile) in self.profiles.iter().enumerate() {
+            members.entry(profile.entry).or_default().push(index);
+        }
+        let mut entries: Vec<_> =
+            members.into_iter().map(|(operation, members)| Entry { operation, members }).collect();
+        for entry in &mut entries {
+            entry.members.sort_by_key(|index| {
+                let profile = &self.profiles[*index];
+                (profile.duration_ns, profile.trace.trace_id())
+            });
+        }
+        entries.sort_by_key(|entry| (std::cmp::Reverse(entry.members.len()), self.name(entry.operation)));
+        entries
+    }
+
+    /// Server spans of `service` under way at `at_ns`.
+    pub(super) fn in_flight(&self, service: &str, at_ns: u64) -> usize {
+        let Some((starts, ends)) = self.in_flight.get(service) else { return 0 };
+        let begun = starts.partition_point(|start| *start <= at_ns);
+        begun - ends.partition_point(|end| *end <= at_ns).min(begun)
+    }
+}
