@@ -1,6 +1,8 @@
 //! The store from outside.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod conformance;
 mod data;
 mod lifecycle;
 mod limits;
+mod oracle;
