@@ -3,7 +3,7 @@
 //! ```text
 //! 0000000001-0000000008.blk            made of the memtables 1 to 8
 //! block  := header | page* | footer | tail                       fixed numbers are little-endian
-//! header := "eino.trc" | version u32
+//! header := "eino.trc" | version u32 | crc32c of both u32
 //! footer := one section, see [`footer`]
 //! tail   := footer offset u64 | footer bytes u32 | crc32c of the footer u32 | "eino.end"
 //! ```
@@ -28,5 +28,16 @@ pub(crate) use write::{BlockWriter, order_key};
 const MAGIC: &[u8; 8] = b"eino.trc";
 const END_MAGIC: &[u8; 8] = b"eino.end";
 const VERSION: u32 = 1;
-const HEADER_BYTES: usize = 12;
+const HEADER_BYTES: usize = 16;
 const TAIL_BYTES: usize = 24;
+
+/// The first bytes of a block.
+fn header(version: u32) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let (magic, rest) = header.split_at_mut(MAGIC.len());
+    magic.copy_from_slice(MAGIC);
+    let (number, checksum) = rest.split_at_mut(4);
+    number.copy_from_slice(&version.to_le_bytes());
+    checksum.copy_from_slice(&crc32c::crc32c_append(crc32c::crc32c(MAGIC), number).to_le_bytes());
+    header
+}

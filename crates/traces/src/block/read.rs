@@ -13,7 +13,7 @@ use model::{Span, TimeRange, TraceId};
 
 use super::files::BlockId;
 use super::footer::{Footer, PageMeta};
-use super::{END_MAGIC, HEADER_BYTES, MAGIC, TAIL_BYTES, VERSION};
+use super::{END_MAGIC, HEADER_BYTES, MAGIC, TAIL_BYTES, VERSION, header};
 use crate::error::Error;
 use crate::memtable::overlaps;
 use crate::page::{self, Page, PageError};
@@ -138,14 +138,15 @@ fn read_footer(file: &File, path: &Path, bytes: u64) -> Result<Footer, Error> {
     else {
         return Err(corrupt("shorter than a header and a tail"));
     };
-    let mut header = [0; HEADER_BYTES];
-    file.read_exact_at(&mut header, 0).map_err(Error::io("read", path))?;
-    let mut cursor = Cursor::new(&header);
     let short = |error: codec::Error| Error::corrupt(path, error);
-    if cursor.take(MAGIC.len()).map_err(short)? != MAGIC {
+    let mut start = [0; HEADER_BYTES];
+    file.read_exact_at(&mut start, 0).map_err(Error::io("read", path))?;
+    let mut cursor = Cursor::new(&start);
+    cursor.take(MAGIC.len()).map_err(short)?;
+    let version = u32::from_le_bytes(cursor.array().map_err(short)?);
+    if start != header(version) {
         return Err(corrupt("does not start like a block"));
     }
-    let version = u32::from_le_bytes(cursor.array().map_err(short)?);
     if version != VERSION {
         return Err(Error::Format { path: path.to_owned(), found: version.to_string(), known: "1" });
     }

@@ -11,7 +11,7 @@ use model::{Span, SpanId, TraceId};
 use super::bloom::Bloom;
 use super::files::sync_dir;
 use super::footer::{Footer, PageMeta};
-use super::{END_MAGIC, MAGIC, VERSION};
+use super::{END_MAGIC, VERSION, header};
 use crate::admit::span_bytes;
 use crate::error::Error;
 use crate::memtable::{Catalog, add_to_catalog};
@@ -63,8 +63,7 @@ impl BlockWriter {
             last: None,
             summary: Summary::default(),
         };
-        writer.write(MAGIC)?;
-        writer.write(&VERSION.to_le_bytes())?;
+        writer.write(&header(VERSION))?;
         Ok(writer)
     }
 

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod conformance;
+mod crash;
+mod damage;
 mod data;
 mod lifecycle;
 mod limits;
