@@ -79,7 +79,7 @@ function chartOptions(
     focus: { alpha: 0.4 },
     scales: { x: { time: true }, y: { range: (_plot, min, max) => valueRange(min, max) } },
     axes: [
-      { ...axis, values: (_plot, splits) => splits.map((s) => axisTime(s, splits, lang)), space: 80 },
+      { ...axis, values: (_plot, splits) => splits.map((s) => axisTime(s, splits, lang)), space: 80, size: 30 },
       { ...axis, values: (_plot, splits) => splits.map(compact), size: 58 },
     ],
     series: [{}, ...lines.map((line) => {
@@ -115,7 +115,7 @@ function axisTime(seconds: number, splits: number[], lang: Lang): string {
   const span = (splits.at(-1) ?? 0) - (splits[0] ?? 0);
   if (span > 2 * 86400) return new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", { month: "short", day: "numeric" }).format(seconds * 1000);
   const text = clockTime(seconds * 1000, lang);
-  return span > 600 ? text.slice(0, 5) : text;
+  return splits.every((split) => split % 60 === 0) ? text.slice(0, 5) : text;
 }
 
 function hoverOf(plot: uPlot, lines: Line[]): Hover | null {

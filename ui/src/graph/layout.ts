@@ -1,7 +1,10 @@
 // Places for the nodes and lines for the edges of the service map. Pure but for dagre, which is fetched when needed.
 import type { GraphEdge, GraphNode, ServiceGraph } from "../api/eino";
 
-export const NODE = { width: 196, height: 78 };
+/** Px by kind: what has no numbers of its own needs less room. */
+export const SIZE: Record<GraphNode["kind"], { width: number; height: number }> = {
+  service: { width: 184, height: 80 }, external: { width: 146, height: 60 }, user: { width: 112, height: 56 },
+};
 
 export interface PlacedNode extends GraphNode {
   /** Centre. */
@@ -22,6 +25,7 @@ export interface PlacedEdge extends GraphEdge {
 export interface Layout {
   width: number;
   height: number;
+  direction: "LR" | "TB";
   nodes: PlacedNode[];
   edges: PlacedEdge[];
 }
@@ -31,9 +35,9 @@ export async function layout(graph: ServiceGraph, direction: "LR" | "TB"): Promi
   const dagre = await import("@dagrejs/dagre");
   const g = new dagre.Graph();
   const isWide = direction === "LR";
-  g.setGraph({ rankdir: direction, nodesep: isWide ? 36 : 24, ranksep: isWide ? 128 : 76, marginx: 12, marginy: 16 });
+  g.setGraph({ rankdir: direction, nodesep: isWide ? 40 : 18, ranksep: isWide ? 84 : 64, marginx: 8, marginy: 20 });
   g.setDefaultEdgeLabel(() => ({}));
-  for (const node of graph.nodes) g.setNode(node.id, { ...NODE });
+  for (const node of graph.nodes) g.setNode(node.id, { ...SIZE[node.kind] });
   const edges = usable(graph);
   for (const edge of edges) g.setEdge(edge.source, edge.target);
   dagre.layout(g);
@@ -43,6 +47,7 @@ export async function layout(graph: ServiceGraph, direction: "LR" | "TB"): Promi
   return {
     width: size.width ?? 0,
     height: size.height ?? 0,
+    direction,
     nodes: graph.nodes.map((node) => ({ ...node, ...xy(point(node.id)) })),
     edges: edges.map((edge) => {
       const points = (g.edge(edge.source, edge.target) as { points: Point[] }).points;
@@ -84,11 +89,14 @@ export function line(points: Point[]): Pick<PlacedEdge, "path" | "tip" | "label"
   if (points.length === 2) path += `L${last.x},${last.y}`;
   const before = points.at(-2) ?? first;
   const angle = Math.atan2(last.y - before.y, last.x - before.x);
-  const middle = points[Math.floor((points.length - 1) / 2)] ?? first;
-  const label = points.length % 2 === 1 ? middle : midpoint(middle, points[Math.floor(points.length / 2)] ?? last);
-  return { path, tip: { ...xy(last), angle }, label: xy(label) };
+  return { path, tip: { ...xy(last), angle }, label: middleOf(points) };
 }
 
-function midpoint(a: Point, b: Point): Point {
-  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+/** A point on the line near its middle: a bend pulls the line only half of the way. */
+function middleOf(points: Point[]): Point {
+  const last = points.length - 1;
+  const [before, here, after] = [Math.floor((last - 1) / 2), Math.floor(last / 2), Math.ceil((last + 1) / 2)].map((i) => points[Math.max(0, i)] ?? { x: 0, y: 0 });
+  if (!before || !here || !after) return { x: 0, y: 0 };
+  if (last % 2 === 1) return { x: (here.x + after.x) / 2, y: (here.y + after.y) / 2 };
+  return { x: (before.x + 2 * here.x + after.x) / 4, y: (before.y + 2 * here.y + after.y) / 4 };
 }

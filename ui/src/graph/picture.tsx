@@ -3,7 +3,7 @@
 import type { GraphNode } from "../api/eino";
 import { useApp } from "../app/context";
 import { duration, percent, rate, roundMs } from "../units/format";
-import { type Layout, NODE, type PlacedEdge, type PlacedNode } from "./layout";
+import { type Layout, SIZE, type PlacedEdge, type PlacedNode } from "./layout";
 
 interface Props {
   layout: Layout;
@@ -19,9 +19,9 @@ export function Picture({ layout, chosen, choose }: Props) {
   const label = t("map.label", { nodes: layout.nodes.length, edges: layout.edges.length });
   return (
     <svg className="map" viewBox={`0 0 ${layout.width} ${layout.height}`} role="group" aria-label={label}
-      style={{ maxWidth: layout.width * 1.25, aspectRatio: `${layout.width} / ${layout.height}` }}
+      style={{ maxWidth: layout.width * 1.2, aspectRatio: `${layout.width} / ${layout.height}` }}
       onClick={(event) => event.target === event.currentTarget && choose(undefined)}>
-      {layout.edges.map((edge) => <Edge key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`} edge={edge} dim={!isNear(edge)} />)}
+      {layout.edges.map((edge) => <Edge key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`} edge={edge} direction={layout.direction} dim={!isNear(edge)} />)}
       {layout.nodes.map((node) => (
         <Node key={node.id} node={node} chosen={node.id === chosen} dim={chosen !== undefined && !near.has(node.id) && node.id !== chosen}
           choose={() => choose(node.id === chosen ? undefined : node.id)} />
@@ -30,22 +30,24 @@ export function Picture({ layout, chosen, choose }: Props) {
   );
 }
 
-function Edge({ edge, dim }: { edge: PlacedEdge; dim: boolean }) {
+function Edge({ edge, direction, dim }: { edge: PlacedEdge; direction: Layout["direction"]; dim: boolean }) {
   const { x, y, angle } = edge.tip;
+  // Over and under a line that runs sideways, beside one that runs down.
+  const [dx, dy, anchor] = direction === "LR" ? ([0, [-7, 16], "middle"] as const) : ([9, [-3, 11], "start"] as const);
   const classes = ["edge", edge.errors > 0 ? "failing" : "", dim ? "dim" : ""].join(" ");
-  const text = `${rate(edge.rate_per_s)} · ${duration(edge.p95_ms)}`;
   return (
     <g className={classes}>
       <path d={edge.path} style={{ strokeWidth: edge.width }} />
       <path className="tip" d="M0,0 L-11,-5.5 L-11,5.5 Z" transform={`translate(${x},${y}) rotate(${(angle * 180) / Math.PI})`} />
-      <text x={edge.label.x} y={edge.label.y - 7} textAnchor="middle">{text}</text>
+      <text x={edge.label.x + dx} y={edge.label.y + dy[0]} textAnchor={anchor}>{rate(edge.rate_per_s)}</text>
+      <text x={edge.label.x + dx} y={edge.label.y + dy[1]} textAnchor={anchor}>{duration(edge.p95_ms)}</text>
     </g>
   );
 }
 
 function Node({ node, chosen, dim, choose }: { node: PlacedNode; chosen: boolean; dim: boolean; choose: () => void }) {
   const { t } = useApp();
-  const { width, height } = NODE;
+  const { width, height } = SIZE[node.kind];
   const classes = ["node", node.kind, node.hot ? "hot" : "", chosen ? "chosen" : "", dim ? "dim" : ""].join(" ");
   const onKey = (event: React.KeyboardEvent) => {
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -56,9 +58,9 @@ function Node({ node, chosen, dim, choose }: { node: PlacedNode; chosen: boolean
     <g className={classes} transform={`translate(${node.x - width / 2},${node.y - height / 2})`} tabIndex={0} role="button"
       aria-pressed={chosen} aria-label={describe(node, t)} onClick={choose} onKeyDown={onKey}>
       <rect className="frame" width={width} height={height} rx={node.kind === "user" ? height / 2 : 10} />
-      <text className="name" x={width / 2} y={node.kind === "service" ? 24 : 33} textAnchor="middle">{short(nameOf(node, t))}</text>
+      <text className="name" x={width / 2} y={node.kind === "service" ? 26 : height / 2 - 3} textAnchor="middle">{short(nameOf(node, t))}</text>
       {node.kind === "service" ? <Numbers node={node} /> : (
-        <text className="sub" x={width / 2} y={53} textAnchor="middle">
+        <text className="sub" x={width / 2} y={height / 2 + 16} textAnchor="middle">
           {node.kind === "user" ? rate(node.rate_per_s) : `${t("map.external")} · P95 ${duration(node.p95_ms)}`}
         </text>
       )}
@@ -68,15 +70,16 @@ function Node({ node, chosen, dim, choose }: { node: PlacedNode; chosen: boolean
 }
 
 function Numbers({ node }: { node: PlacedNode }) {
+  const { t } = useApp();
   const failing = (node.error_ratio ?? 0) > 0;
-  const cells = [["/s", rate(node.rate_per_s).replace("/s", "")], ["P95", duration(node.p95_ms)], ["err", percent(node.error_ratio)]] as const;
+  const cells = [[t("col.rate"), rate(node.rate_per_s)], ["P95", duration(node.p95_ms)], [t("col.errors"), percent(node.error_ratio)]] as const;
   return (
     <>
-      <line className="rule" x1="12" x2={NODE.width - 12} y1="35" y2="35" />
+      <line className="rule" x1="12" x2={SIZE.service.width - 12} y1="37" y2="37" />
       {cells.map(([label, value], i) => (
-        <g key={label} transform={`translate(${16 + i * 60},0)`}>
-          <text className="label" y="50">{label}</text>
-          <text className={i === 2 && failing ? "value failing" : "value"} y="66">{i === 2 && failing ? `▲ ${value}` : value}</text>
+        <g key={label} transform={`translate(${[12, 66, 122][i]},0)`}>
+          <text className="label" y="52">{label}</text>
+          <text className={i === 2 && failing ? "value failing" : "value"} y="68">{i === 2 && failing ? `▲ ${value}` : value}</text>
         </g>
       ))}
     </>
@@ -89,7 +92,7 @@ function Flag({ node }: { node: PlacedNode }) {
   const text = typeof saving === "number" && saving > 0 ? `${t("map.hot")} · −${roundMs(saving)}` : t("map.hot");
   const width = 18 + [...text].reduce((sum, char) => sum + (char > "\u2fff" ? 12 : 6.4), 0);
   return (
-    <g className="flag" transform={`translate(${(NODE.width - width) / 2},-12)`}>
+    <g className="flag" transform={`translate(${(SIZE.service.width - width) / 2},-15)`}>
       <rect width={width} height="22" rx="11" /><text x={width / 2} y="15" textAnchor="middle">{text}</text>
     </g>
   );
@@ -107,5 +110,5 @@ function describe(node: GraphNode, t: ReturnType<typeof useApp>["t"]): string {
 }
 
 function short(text: string): string {
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
+  return text.length > 21 ? `${text.slice(0, 20)}…` : text;
 }

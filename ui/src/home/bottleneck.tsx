@@ -22,6 +22,7 @@ export function BottleneckCard({ entry }: { entry: EntryPoint }) {
         </h2>
         <p className="because">{t(`cause.${first.cause.kind}`)}</p>
         <Saving entry={entry} first={first} />
+        <Facts bottleneck={first} />
         <div className="actions">
           <Link className="button primary" to="/traces"
             params={{ service: entry.service, operation: entry.operation, min: minDuration, sort: "duration" }}>
@@ -35,7 +36,6 @@ export function BottleneckCard({ entry }: { entry: EntryPoint }) {
         <ul className="evidence">
           {first.cause.evidence.map((line) => <li key={line}>{line}</li>)}
         </ul>
-        <Facts bottleneck={first} />
       </div>
       {others.length > 0 ? <Others bottlenecks={others} firstSaving={first.saving_p99_ms} /> : null}
     </section>

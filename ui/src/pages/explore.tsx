@@ -88,7 +88,11 @@ function Lines({ series, range, step }: { series: Series[]; range: TimeRange; st
   const { t, lang } = useApp();
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const chart = useMemo(() => toChart(series, range.startMs / 1000, range.endMs / 1000, step), [series, range, step]);
-  const colors = useMemo(() => colorsOf(chart.lines.map((line) => line.key)), [chart]);
+  const colors = useMemo(() => {
+    // By the short name, so that a service has the colour that it has elsewhere.
+    const byName = colorsOf(chart.lines.map((line) => line.name));
+    return new Map(chart.lines.map((line) => [line.key, byName.get(line.name) ?? "var(--c0)"]));
+  }, [chart]);
   if (chart.lines.length === 0) return <Empty title={t("explore.empty")}>{t("explore.empty.do")}</Empty>;
   const zoom = (startMs: number, endMs: number) => setParams({ ...fixed({ startMs, endMs }) });
   return (

@@ -100,15 +100,15 @@ function Calls({ graph, chosen }: { graph: ServiceGraph; chosen: string | undefi
         )}
       </div>
       <div className="table-scroll">
-        <table>
+        <table className="calls-table">
           <thead>
-            <tr><th>{t("map.from")}</th><th>{t("map.to")}</th><th className="num">{t("map.calls")}</th><th className="num">{t("col.rate")}</th>
+            <tr><th>{t("map.from")}</th><th>{t("map.to")}</th><th className="num calls">{t("map.calls")}</th><th className="num">{t("col.rate")}</th>
               <th className="num">P95</th><th className="num">{t("col.errors")}</th></tr>
           </thead>
           <tbody>
             {edges.map((edge) => (
               <tr key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`}>
-                <td>{edge.source}</td><td>{edge.target}</td><td className="num">{count(edge.calls, lang)}</td>
+                <td>{edge.source}</td><td>{edge.target}</td><td className="num calls">{count(edge.calls, lang)}</td>
                 <td className="num">{rate(edge.rate_per_s)}</td><td className="num">{duration(edge.p95_ms)}</td>
                 <td className={edge.errors > 0 ? "num errors" : "num muted"}>{percent(edge.calls > 0 ? edge.errors / edge.calls : 0)}</td>
               </tr>

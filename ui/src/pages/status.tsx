@@ -13,7 +13,7 @@ export function StatusPage() {
   const targets = useQuery("targets", range, fetchTargets);
   const status = useQuery("status", range, fetchStatus);
   return (
-    <Page title={t("status.title")}>
+    <Page title={t("status.title")} range={false}>
       {targets.error ? <Failure error={targets.error} /> : null}
       {targets.data ? <Targets targets={targets.data} /> : null}
       {!targets.data && !targets.error ? <Skeleton height={180} /> : null}
@@ -61,7 +61,7 @@ function TargetRow({ target }: { target: Target }) {
     <tr>
       <td className="mono endpoint">{target.scrapeUrl}{target.lastError ? <p className="field-error">{target.lastError}</p> : null}</td>
       <td><span className={`badge ${tone}`}><Icon name={icon} size={12} />{t(`status.${target.health}`)}</span></td>
-      <td className="labels">{Object.entries({ job, instance, ...labels }).filter(([, value]) => value !== undefined).map(([key, value]) => <span className="badge" key={key}>{key}={value}</span>)}</td>
+      <td><div className="labels">{Object.entries({ job, instance, ...labels }).filter(([, value]) => value !== undefined).map(([key, value]) => <span className="badge" key={key}>{key}={value}</span>)}</div></td>
       <td className="num muted">{scrapedMs > 0 ? ago(scrapedMs, Date.now(), lang) : DASH}</td>
       <td className="num">{target.lastScrapeDuration > 0 ? duration(target.lastScrapeDuration * 1000) : DASH}</td>
     </tr>

@@ -1,4 +1,5 @@
 // Everything one span says.
+import { Fragment } from "react";
 import type { JaegerTag } from "../api/jaeger";
 import { useApp } from "../app/context";
 import { Icon } from "../parts/icons";
@@ -68,9 +69,14 @@ function Tags({ tags }: { tags: JaegerTag[] }) {
   if (tags.length === 0) return <p className="muted">–</p>;
   return (
     <dl className="tags">
-      {tags.map((tag, i) => <div key={`${tag.key} ${i}`}><dt>{tag.key}</dt><dd className="mono">{text(tag.value)}</dd></div>)}
+      {tags.map((tag, i) => <div key={`${tag.key} ${i}`}><dt>{breakable(tag.key)}</dt><dd className="mono">{text(tag.value)}</dd></div>)}
     </dl>
   );
+}
+
+/** Long keys may break after a dot or an underscore, not in a word. */
+function breakable(key: string) {
+  return key.split(/(?<=[._])/).map((part, i) => <Fragment key={i}>{i > 0 ? <wbr /> : null}{part}</Fragment>);
 }
 
 function text(value: unknown): string {

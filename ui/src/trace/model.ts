@@ -8,6 +8,8 @@ import type { JaegerSpan, JaegerTag, JaegerTrace } from "../api/jaeger";
 export interface Row {
   span: JaegerSpan;
   service: string;
+  /** The parent is of the same service. */
+  inService: boolean;
   resource: JaegerTag[];
   depth: number;
   /** Rows below this one that are its descendants. */
@@ -46,6 +48,7 @@ export function buildTrace(trace: JaegerTrace): TraceModel {
   const startUs = Math.min(...spans.map((span) => span.startTime));
   const endUs = Math.max(...spans.map((span) => span.startTime + span.duration));
   const rows = order(roots, spans, children).map(({ span, depth }) => toRow(trace, span, depth, children, startUs));
+  linkServices(rows);
   countDescendants(rows);
   return {
     id: trace.traceID,
@@ -95,6 +98,7 @@ function toRow(
     span,
     depth,
     service: process?.serviceName ?? "?",
+    inService: false,
     resource: process?.tags ?? [],
     descendants: 0,
     startUs: span.startTime - startUs,
@@ -122,6 +126,14 @@ export function selfTime(span: JaegerSpan, children: JaegerSpan[]): number {
 export function isFailed(span: JaegerSpan): boolean {
   return span.tags.some(({ key, value }) =>
     (key === "error" && (value === true || value === "true")) || (key === "otel.status_code" && value === "ERROR"));
+}
+
+function linkServices(rows: Row[]): void {
+  const above: string[] = [];
+  for (const row of rows) {
+    row.inService = row.depth > 0 && above[row.depth - 1] === row.service;
+    above[row.depth] = row.service;
+  }
 }
 
 function countDescendants(rows: Row[]): void {

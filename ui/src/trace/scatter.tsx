@@ -15,8 +15,8 @@ export function Scatter({ traces, range }: { traces: TraceSummary[]; range: Time
   const y = (trace: TraceSummary) => (1 - trace.durationUs / longestUs) * 100;
   return (
     <figure className="scatter" aria-label={t("traces.chart")}>
-      <span className="scatter-axis muted top">{duration(longestUs / 1000)}</span>
-      <span className="scatter-axis muted middle">{duration(longestUs / 2000)}</span>
+      <span className="scatter-axis muted at-top">{duration(longestUs / 1000)}</span>
+      <span className="scatter-axis muted at-middle">{duration(longestUs / 2000)}</span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
         {[0, 0.5, 1].map((share) => <line key={share} x1="0" x2={WIDTH} y1={TOP + share * (HEIGHT - TOP * 2)} y2={TOP + share * (HEIGHT - TOP * 2)} />)}
       </svg>

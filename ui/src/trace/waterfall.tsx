@@ -68,13 +68,16 @@ function SpanRow({ row, durationUs, colors, pieces, collapsed, chosen, choose, f
   return (
     <div className={classes} id={`span-${id}`} role="treeitem" aria-level={depth + 1} aria-selected={id === chosen}
       aria-expanded={row.descendants > 0 ? !closed : undefined} onClick={() => choose(id === chosen ? undefined : id)}>
-      <div className="wf-name" style={{ paddingLeft: 8 + Math.min(depth, 16) * 14 }}>
+      <div className="wf-name" style={{ paddingLeft: `calc(8px + ${Math.min(depth, 16)} * var(--indent))` }}>
         <button type="button" className="wf-fold" tabIndex={-1} aria-hidden="true" disabled={row.descendants === 0}
           onClick={(event) => { event.stopPropagation(); fold(id, !closed); }}>
           {row.descendants > 0 ? <Icon name={closed ? "right" : "down"} size={11} /> : null}
         </button>
         <i className="dot" style={{ background: color }} />
-        <span className="ellipsis"><b>{service}</b> <span className="muted">{span.operationName}</span></span>
+        <span className="ellipsis" title={`${service} ${span.operationName}`}>
+          {row.inService ? null : <b className="service">{service} </b>}
+          <span className={row.inService ? "alone" : "muted"}>{span.operationName}</span>
+        </span>
         {row.failed ? <Icon name="warning" size={13} className="failed" /> : null}
         {closed ? <span className="badge">+{row.descendants}</span> : null}
       </div>
@@ -84,12 +87,19 @@ function SpanRow({ row, durationUs, colors, pieces, collapsed, chosen, choose, f
           <i key={piece.startUs} className={`wf-path ${piece.section.class}`}
             style={{ left: `${share(piece.startUs, durationUs)}%`, width: `max(${share(piece.endUs - piece.startUs, durationUs)}%, 1px)` }} />
         ))}
-        <span className="wf-time" style={left + width > 82 ? { right: `${100 - left}%`, marginRight: 6 } : { left: `${left + width}%`, marginLeft: 6 }}>
-          {duration(span.duration / 1000)}
-        </span>
+        <BarTime left={left} width={width} text={duration(span.duration / 1000)} />
       </div>
     </div>
   );
+}
+
+/** Beside the bar where there is room: at its right, else at its left, else in it. */
+function BarTime({ left, width, text }: { left: number; width: number; text: string }) {
+  const end = left + width;
+  if (end <= 84) return <span className="wf-time" style={{ left: `${end}%`, marginLeft: 6 }}>{text}</span>;
+  const isInside = left < 16;
+  const right = isInside ? 100 - end : 100 - left;
+  return <span className={isInside ? "wf-time inside" : "wf-time"} style={{ right: `${right}%`, marginRight: 6 }}>{text}</span>;
 }
 
 /** Percent of the whole; a trace without length is drawn in full. */

@@ -26,7 +26,7 @@ export function duration(ms: number | null | undefined): string {
   const size = Math.abs(ms);
   if (size === 0) return "0 ms";
   if (size < 0.001) return `${digits(ms * 1e6)} ns`;
-  if (size < 1) return `${digits(ms * 1e3)} µs`;
+  if (size < 0.9995) return `${digits(ms * 1e3)} µs`;
   if (size < 999.5) return `${digits(ms)} ms`;
   if (size < 60e3) return `${digits(ms / 1e3)} s`;
   return longDuration(ms);
