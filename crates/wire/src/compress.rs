@@ -79,8 +79,9 @@ fn inflate(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeError> {
 fn unzstd(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeError> {
     let refused = |error: std::io::Error| malformed("zstd", 0, error.to_string());
     let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(refused)?;
-    // The frame header may ask for a window of gigabytes; it never needs to be larger than the output.
-    let window_log = limit_bytes.max(1).next_power_of_two().ilog2().clamp(10, 27);
+    // The frame header may ask for a window of gigabytes. Every decoder should take 8 MiB (RFC 8878), and none needs
+    // more than the output.
+    let window_log = limit_bytes.max(1).next_power_of_two().ilog2().clamp(23, 27);
     decoder.window_log_max(window_log).map_err(refused)?;
     read_limited("zstd", decoder, body.len(), limit_bytes)
 }

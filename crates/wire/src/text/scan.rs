@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use model::MetricKind;
 
 use super::number::{float, milliseconds, seconds_as_ms};
-use super::series::{Series, unescape};
+use super::series::{Series, unescape, unescape_help_004};
 use super::{Exemplar, Format, Line, ParseError, excerpt};
 
 /// A line, with the timestamp as it is written.
@@ -251,6 +251,9 @@ impl<'a> Scanner<'a> {
 
     #[cold]
     fn bad_token(&self, start: usize, what: &str, token: &str) -> ParseError {
+        if token.is_empty() {
+            return self.expected(what);
+        }
         let detail = format!("expected {what}, found {:?}", excerpt(token));
         ParseError { line: self.line, column: start - self.line_start + 1, detail }
     }
@@ -348,12 +351,7 @@ impl<'a> Scanner<'a> {
     fn help(&mut self) -> Result<Line<'a>, ParseError> {
         let family = self.family()?;
         let text = self.metadata_text()?;
-        // 0.0.4 knows no `\"` in help texts.
-        let text = if self.is_open_metrics || !text.contains("\\\"") {
-            unescape(text)
-        } else {
-            Cow::Owned(unescape(&text.replace("\\\"", "\\\\\"")).into_owned())
-        };
+        let text = if self.is_open_metrics { unescape(text) } else { unescape_help_004(text) };
         Ok(Line::Help { family, text })
     }
 

@@ -84,18 +84,30 @@ fn take_quoted(text: &str) -> Option<(&str, &str)> {
 
 /// Resolves `\\`, `\"` and `\n`; a backslash before anything else stays.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+    resolve_escapes(text, |escaped| match escaped {
+        '\\' | '"' => Some(escaped),
+        'n' => Some('\n'),
+        _ => None,
+    })
+}
+
+/// As [`unescape`], for help texts of 0.0.4, which know no `\"`.
+pub(super) fn unescape_help_004(text: &str) -> Cow<'_, str> {
+    resolve_escapes(text, |escaped| match escaped {
+        '\\' => Some('\\'),
+        'n' => Some('\n'),
+        _ => None,
+    })
+}
+
+fn resolve_escapes(text: &str, meaning: fn(char) -> Option<char>) -> Cow<'_, str> {
     if !text.contains('\\') {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        let resolved = match chars.peek() {
-            Some('\\') if c == '\\' => Some('\\'),
-            Some('"') if c == '\\' => Some('"'),
-            Some('n') if c == '\\' => Some('\n'),
-            _ => None,
-        };
+        let resolved = if c == '\\' { chars.peek().copied().and_then(meaning) } else { None };
         if resolved.is_some() {
             chars.next();
         }
