@@ -110,7 +110,7 @@ fn entry_lines(out: &mut Vec<String>, entry: &EntryPoint, in_full: bool, words: 
         out.push(words.no_bottleneck.to_owned());
         return;
     };
-    headline(out, first, words, style);
+    headline(out, first, entry.p99_ms, words, style);
     if !in_full {
         return;
     }
@@ -127,11 +127,11 @@ fn entry_lines(out: &mut Vec<String>, entry: &EntryPoint, in_full: bool, words: 
     }
 }
 
-fn headline(out: &mut Vec<String>, first: &Bottleneck, words: &Words, style: Style) {
+fn headline(out: &mut Vec<String>, first: &Bottleneck, p99_ms: f64, words: &Words, style: Style) {
     let name = format!("{} / {}", clean(&first.service), clean(&first.operation));
     let cause = words.cause(first.cause.kind);
     out.push(format!("  {} {}: {cause}", style.hot(words.bottleneck), style.hot(&name)));
-    out.push(format!("    {}", words.saving(first.saving_p99_ms, first.saving_reference)));
+    out.push(format!("    {}", words.saving(first.saving_p99_ms, p99_ms, first.saving_reference)));
 }
 
 fn ranks_table(bottlenecks: &[Bottleneck], words: &Words, style: Style) -> Vec<String> {
@@ -179,7 +179,8 @@ fn change_lines(out: &mut Vec<String>, change: &EntryChange, words: &Words, styl
     figure(words.mean, change.before.mean_ms, change.after.mean_ms);
     out.extend(table.lines(style.color));
     out.push(words.where_from.to_owned());
-    let shown = change.contributions.len().min(CONTRIBUTIONS_SHOWN);
+    let visible = change.contributions.iter().take_while(|contribution| contribution.delta_ms.abs() >= 0.005);
+    let shown = visible.count().min(CONTRIBUTIONS_SHOWN);
     let (shown, rest) = change.contributions.split_at(shown);
     for contribution in shown {
         let name = format!("{} / {}", clean(&contribution.service), clean(&contribution.operation));

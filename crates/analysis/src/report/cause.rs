@@ -10,6 +10,8 @@
 //! ```
 //! "Excess" compares the slowest 5 % with the middle traces; for what is slow always, all of its time counts.
 
+use std::collections::BTreeMap;
+
 use foldhash::{HashMap, HashMapExt};
 use model::SpanKind;
 
@@ -177,19 +179,20 @@ fn visit_sentence(suspect: &Suspect<'_, '_>, visits: &Visits<'_>) -> String {
     )
 }
 
-/// Correlation of a span's duration with the server spans of its service under way when it began.
+/// Correlation of a span's time on the path with the server spans of its service under way when it began.
 fn load_correlation(suspect: &Suspect<'_, '_>, visits: &Visits<'_>) -> Option<f64> {
     let service = suspect.study.name(suspect.op.operation).0;
-    let step = visits.all.len().div_ceil(5_000).max(1);
-    let pairs: Vec<_> = visits
-        .all
-        .iter()
-        .step_by(step)
-        .map(|visit| {
-            let span = visit.trace.span(visit.section.span);
-            (span.duration_ns(), suspect.study.in_flight(service, span.start_ns) as u64)
-        })
-        .collect();
+    let mut pairs = Vec::new();
+    for of_trace in visits.all.chunk_by(|a, b| a.position == b.position) {
+        let mut by_span: BTreeMap<usize, u64> = BTreeMap::new();
+        for visit in of_trace {
+            *by_span.entry(visit.section.span).or_default() += visit.section.duration_ns();
+        }
+        for (span, ns) in by_span {
+            let start_ns = of_trace[0].trace.span(span).start_ns;
+            pairs.push((ns, suspect.study.in_flight(service, start_ns) as u64));
+        }
+    }
     spearman(&pairs)
 }
 

@@ -16,6 +16,7 @@ use model::AttributeValue;
 
 use super::study::{OpId, Study};
 use crate::Trace;
+use crate::calls::outside_peer;
 
 /// A wait shorter than this is taking a free connection.
 const WAIT_MIN_NS: u64 = 200_000;
@@ -47,13 +48,14 @@ pub(super) fn evidence(study: &Study<'_>, acquire: OpId) -> Vec<String> {
             }
         }
     }
-    sentences(&pools, &during, size)
+    sentences(&pools, &during, size, study.is_complete)
 }
 
 fn sentences(
     pools: &BTreeMap<String, Pool>,
     during: &BTreeMap<String, u128>,
     size: Option<(String, i64)>,
+    is_complete: bool,
 ) -> Vec<String> {
     let mut sentences = Vec::new();
     if let Some((key, size)) = size {
@@ -62,7 +64,7 @@ fn sentences(
     let held: u128 = pools.values().flat_map(|pool| &pool.holds).map(|(s, e)| u128::from(e - s)).sum();
     let busy =
         pools.values().map(held_while_waiting).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    if busy.1 > 0.0 {
+    if busy.1 > 0.0 && is_complete {
         sentences
             .push(format!("while someone waits, {:.1} connections are held on average", busy.0 / busy.1));
     }
@@ -125,8 +127,17 @@ fn add_during(trace: &Trace, index: usize, hold: &std::ops::Range<u64>, during: 
         let span = trace.span(*sibling);
         let (start, end) = (span.start_ns.max(hold.start), span.end_ns.min(hold.end));
         if start < end {
-            *during.entry(span.name.to_string()).or_default() += u128::from(end - start);
+            *during.entry(activity(trace, *sibling)).or_default() += u128::from(end - start);
         }
+    }
+}
+
+/// The name of a span, and whom it calls if the name does not say.
+fn activity(trace: &Trace, index: usize) -> String {
+    let name = &trace.span(index).name;
+    match outside_peer(trace, index) {
+        Some((peer, _)) if !name.contains(&*peer) => format!("{name} ({peer})"),
+        _ => name.to_string(),
     }
 }
 

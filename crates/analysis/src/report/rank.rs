@@ -17,6 +17,8 @@ const CANDIDATES_MAX: usize = 12;
 const STEADY_SHARE: f64 = 0.25;
 const STEADY_LIFT: f64 = 1.5;
 const TAIL_LIFT: f64 = 2.0;
+/// What saves less of P99 is not shown, unless nothing saves more.
+const SAVING_SHARE_MIN: f64 = 0.005;
 
 /// Durations of an entry point and the parts compared: positions in `members`, ascending by duration.
 pub(super) struct Range {
@@ -74,7 +76,8 @@ pub(super) fn entry_point(study: &Study<'_>, entry: &Entry, bottlenecks_max: usi
         let by_saving = b.saving_p99_ms.total_cmp(&a.saving_p99_ms);
         by_saving.then_with(|| b.critical_path_share.total_cmp(&a.critical_path_share))
     });
-    let worth_showing = bottlenecks.iter().filter(|b| b.saving_p99_ms > 0.0).count().max(1);
+    let saving_min_ms = ms(range.p99_ns) * SAVING_SHARE_MIN;
+    let worth_showing = bottlenecks.iter().filter(|b| b.saving_p99_ms > saving_min_ms).count().max(1);
     bottlenecks.truncate(worth_showing.min(bottlenecks_max));
     for (rank, bottleneck) in (1..).zip(&mut bottlenecks) {
         bottleneck.rank = rank;

@@ -14,6 +14,8 @@ pub(super) type OpId = usize;
 pub(super) struct Study<'t> {
     pub(super) overflow: Overflow,
     pub(super) profiles: Vec<Profile<'t>>,
+    /// Whether no trace was left out, so that what runs at the same time can be counted.
+    pub(super) is_complete: bool,
     operations: Vec<(Arc<str>, Arc<str>)>,
     by_name: HashMap<(Arc<str>, Arc<str>), OpId>,
     /// Per service: starts and ends of its server spans, each ascending.
@@ -42,6 +44,7 @@ impl<'t> Study<'t> {
         let mut study = Self {
             overflow,
             profiles: Vec::new(),
+            is_complete: traces.len() <= traces_max,
             operations: Vec::new(),
             by_name: HashMap::new(),
             in_flight: HashMap::new(),

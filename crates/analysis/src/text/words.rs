@@ -68,7 +68,7 @@ impl Words {
         }
     }
 
-    pub(super) fn saving(&self, ms: f64, reference: SavingReference) -> String {
+    pub(super) fn saving(&self, ms: f64, p99_ms: f64, reference: SavingReference) -> String {
         match self.lang {
             Lang::En => {
                 let reference = match reference {
@@ -76,7 +76,7 @@ impl Words {
                     SavingReference::HealthyWindow => "as in the healthy window",
                     SavingReference::WhatIf => "in half its time",
                 };
-                format!("fixing it saves {ms:.1} ms of P99 (were it {reference})")
+                format!("fixing it saves {ms:.1} of {p99_ms:.1} ms of P99 (were it {reference})")
             }
             Lang::Zh => {
                 let reference = match reference {
@@ -84,7 +84,7 @@ impl Words {
                     SavingReference::HealthyWindow => "若与健康时段一致",
                     SavingReference::WhatIf => "若耗时减半",
                 };
-                format!("修复后 P99 可降低 {ms:.1} ms（{reference}）")
+                format!("修复后 P99 可从 {p99_ms:.1} ms 降低 {ms:.1} ms（{reference}）")
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The engine as its users call it.
 
+mod bottleneck;
 mod oracle;
+mod shop;
 
 use std::path::PathBuf;
 
