@@ -1,1 +1,42 @@
-//! PromQL: lexer, parser with positions, vectorised engine.
+//! PromQL: text to tree ([`parse`]), tree to values ([`Engine`]).
+//!
+//! ```text
+//! text ─▶ lexer ─▶ parser ─▶ Expr (every node knows its place in the text)
+//!                             │
+//!        MetricSource ─▶ Engine: one column of values per series over all steps, absent = stale marker
+//!                             │
+//!                        QueryResult { value, warnings, infos, samples_read }
+//! ```
+//! - The engine never sees a store, a socket or the wall clock: it asks a [`model::MetricSource`] and a handed-in
+//!   [`clock::Clock`] (for the timeout only).
+//! - A metric's name is removed at the very end: until then a series carries a flag, so that `label_replace` and
+//!   `by (__name__)` still see it.
+//! - What is not built yet (native histograms, `anchored`, `smoothed`, `fill`, `info`) parses and is then refused
+//!   with an error that says so. It never gives a wrong answer.
+
+mod ast;
+mod engine;
+mod error;
+mod functions;
+mod parser;
+mod printer;
+
+pub use ast::{
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr, ExprKind, Extension,
+    Selector, Span, Subquery, TimeShift, ValueType, VectorMatching,
+};
+pub use engine::{Engine, EngineConfig, MatrixSeries, QueryOptions, QueryResult, Value};
+pub use error::{ParseError, QueryError, QueryErrorKind};
+pub use functions::{Arity, Signature, function, functions};
+pub use parser::{parse, parse_selector};
+
+/// A sample value as the HTTP API and `count_values` write it: shortest decimal form, `NaN`, `+Inf`, `-Inf`.
+pub fn format_value(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
+    } else {
+        value.to_string()
+    }
+}

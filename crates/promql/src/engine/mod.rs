@@ -1,0 +1,271 @@
+//! The evaluator.
+//!
+//! ```text
+//! step       0    1    2    3          one column per series, over all steps at once
+//! series a   1.0  2.0  –    4.0        – (absent) is the stale marker, which no arithmetic can produce
+//! series b   –    –    0.5  0.5
+//! ```
+//! - A selection reads each series once, whatever the number of steps; ranges slide over the decoded samples.
+//! - Selections hand their columns on one after the other, so that an aggregation holds its groups and a batch of
+//!   series, never all of them.
+//! - An instant query is a query of one step.
+
+mod aggregate;
+mod annotations;
+mod binary;
+pub(crate) mod calendar;
+mod call;
+mod column;
+mod context;
+mod eval;
+mod histogram;
+mod histogram_call;
+mod invariant;
+mod labels;
+pub(crate) mod math;
+mod rank;
+mod rate;
+mod select;
+mod sets;
+mod window;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clock::Clock;
+use model::{LabelSet, MetricSource};
+
+use crate::ast::{Expr, ValueType};
+use crate::error::QueryError;
+use column::{Column, Evaluated, Grid, is_absent};
+use context::{Bounds, Context};
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// How far back an instant selector looks for a sample.
+    pub lookback: Duration,
+    /// Most samples that one query may read and hold.
+    pub samples_max: u64,
+    /// Longest run of one query.
+    pub timeout: Duration,
+    /// Most steps of a range query or subquery.
+    pub points_max: u64,
+    /// Step of subqueries that name none.
+    pub subquery_step: Duration,
+    /// Threads that decode one selection's series.
+    pub threads_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            lookback: Duration::from_secs(300),
+            samples_max: 50_000_000,
+            timeout: Duration::from_secs(120),
+            points_max: 11_000,
+            subquery_step: Duration::from_secs(60),
+            threads_max: 1,
+        }
+    }
+}
+
+/// What one query may ask for itself.
+#[derive(Clone, Debug, Default)]
+pub struct QueryOptions {
+    /// Shorter than the engine's; a longer one does not count.
+    pub timeout: Option<Duration>,
+    /// Replaces the engine's lookback.
+    pub lookback: Option<Duration>,
+    /// Stops the query when set to true.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct QueryResult {
+    pub value: Value,
+    /// `PromQL warning: … (line:column)`, each once.
+    pub warnings: Vec<String>,
+    /// `PromQL info: … (line:column)`, each once.
+    pub infos: Vec<String>,
+    /// Samples decoded.
+    pub samples_read: u64,
+}
+
+/// The value of an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Scalar {
+        ts_ms: i64,
+        value: f64,
+    },
+    String {
+        ts_ms: i64,
+        value: String,
+    },
+    /// In the order of the expression (`sort`), else of the store.
+    Vector(Vec<(LabelSet, i64, f64)>),
+    /// Ascending by labels.
+    Matrix(Vec<MatrixSeries>),
+}
+
+/// One series of a [`Value::Matrix`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSeries {
+    pub labels: LabelSet,
+    pub ts_ms: Vec<i64>,
+    pub values: Vec<f64>,
+}
+
+/// Evaluates expressions. Cheap to clone; holds no state between queries.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    clock: Clock,
+}
+
+impl Engine {
+    /// An engine; `clock` measures the timeout.
+    pub fn new(config: EngineConfig, clock: Clock) -> Self {
+        Self { config, clock }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Evaluates at one moment. Blocks.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn instant(
+        &self,
+        source: &dyn MetricSource,
+        expr: &Expr,
+        time_ms: i64,
+    ) -> Result<QueryResult, QueryError> {
+        self.instant_with(source, expr, time_ms, &QueryOptions::default())
+    }
+
+    /// As [`instant`](Self::instant), with options.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn instant_with(
+        &self,
+        source: &dyn MetricSource,
+        expr: &Expr,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        let bounds = Bounds { start_ms: time_ms, end_ms: time_ms, step_ms: 0, is_range: false };
+        let context = Context::new(source, bounds, &self.config, &self.clock, options);
+        let grid = Grid { start_ms: time_ms, step_ms: 1, count: 1 };
+        let value = if expr.value_type() == ValueType::Matrix {
+            Value::Matrix(select::raw_matrix(&context, expr, grid)?)
+        } else {
+            instant_value(eval::eval(&context, expr, grid)?, time_ms)?
+        };
+        Ok(context.finish(value))
+    }
+
+    /// Evaluates at `start_ms`, `start_ms + step_ms`, … up to and with `end_ms`. Blocks.
+    ///
+    /// # Errors
+    /// [`QueryError`]; [`QueryError::BadRequest`] when the steps make no sense or are too many.
+    pub fn range(
+        &self,
+        source: &dyn MetricSource,
+        expr: &Expr,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    ) -> Result<QueryResult, QueryError> {
+        self.range_with(source, expr, (start_ms, end_ms, step_ms), &QueryOptions::default())
+    }
+
+    /// As [`range`](Self::range), with options; `steps` is `(start_ms, end_ms, step_ms)`.
+    ///
+    /// # Errors
+    /// As [`range`](Self::range).
+    pub fn range_with(
+        &self,
+        source: &dyn MetricSource,
+        expr: &Expr,
+        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        let grid = self.range_grid(start_ms, end_ms, step_ms)?;
+        if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
+            return Err(QueryError::BadRequest(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                expr.value_type().describe()
+            )));
+        }
+        let bounds = Bounds { start_ms, end_ms, step_ms, is_range: true };
+        let context = Context::new(source, bounds, &self.config, &self.clock, options);
+        let value = range_value(eval::eval(&context, expr, grid)?, grid)?;
+        Ok(context.finish(value))
+    }
+
+    fn range_grid(&self, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Grid, QueryError> {
+        if step_ms <= 0 {
+            let message =
+                format!("zero or negative query resolution step widths are not accepted: {step_ms} ms");
+            return Err(QueryError::BadRequest(message));
+        }
+        if end_ms < start_ms {
+            let message = format!("end timestamp {end_ms} must not be before start time {start_ms}");
+            return Err(QueryError::BadRequest(message));
+        }
+        let steps = end_ms.checked_sub(start_ms).map_or(u64::MAX, |span| (span / step_ms).unsigned_abs());
+        let points_max = self.config.points_max;
+        if steps > points_max {
+            return Err(QueryError::BadRequest(format!(
+                "exceeded maximum resolution of {points_max} points per timeseries: the query has {steps} steps, \
+                 use a larger step"
+            )));
+        }
+        Ok(Grid { start_ms, step_ms, count: usize::try_from(steps).unwrap_or(usize::MAX) + 1 })
+    }
+}
+
+fn instant_value(evaluated: Evaluated, ts_ms: i64) -> Result<Value, QueryError> {
+    Ok(match evaluated {
+        Evaluated::Scalar(values) => Value::Scalar { ts_ms, value: values[0] },
+        Evaluated::String(bytes) => {
+            Value::String { ts_ms, value: String::from_utf8_lossy(&bytes).into_owned() }
+        }
+        Evaluated::Vector(columns) => Value::Vector(
+            column::remove_dropped_names(columns)?
+                .into_iter()
+                .filter(|column| !is_absent(column.values[0]))
+                .map(|column| (column.labels, ts_ms, column.values[0]))
+                .collect(),
+        ),
+    })
+}
+
+fn range_value(evaluated: Evaluated, grid: Grid) -> Result<Value, QueryError> {
+    let mut columns = match evaluated {
+        Evaluated::Scalar(values) => vec![Column { labels: LabelSet::empty(), drop_name: false, values }],
+        Evaluated::Vector(columns) => column::remove_dropped_names(columns)?,
+        Evaluated::String(_) => Vec::new(),
+    };
+    columns.sort_by(|left, right| left.labels.cmp(&right.labels));
+    Ok(Value::Matrix(columns.into_iter().filter_map(|column| matrix_series(column, grid)).collect()))
+}
+
+fn matrix_series(column: Column, grid: Grid) -> Option<MatrixSeries> {
+    let mut series = MatrixSeries { labels: column.labels, ts_ms: Vec::new(), values: Vec::new() };
+    for (step, value) in column.values.into_iter().enumerate() {
+        if !is_absent(value) {
+            series.ts_ms.push(grid.time_ms(step));
+            series.values.push(value);
+        }
+    }
+    (!series.ts_ms.is_empty()).then_some(series)
+}

@@ -1,0 +1,293 @@
+//! Text to tree: a Pratt parser over the tokens of [`lexer`].
+//!
+//! ```text
+//! or < and unless < == != > < >= <= </ >/ < + - < * / % atan2 (and unary + -) < ^ (right) < [range] offset @
+//! ```
+//! Types, arguments and modifiers are checked while the tree is built, so that an [`Expr`] is always well formed.
+
+mod check;
+mod durations;
+mod lexer;
+mod operators;
+mod selectors;
+pub(crate) mod strings;
+mod token;
+
+use model::Matcher;
+
+use crate::ast::{Aggregate, AggregateOp, Call, Expr, ExprKind, Span};
+use crate::error::ParseError;
+use crate::functions::function;
+use token::{Token, TokenKind};
+
+pub(crate) use check::extension_refusal;
+
+/// Deepest nesting of an expression.
+const DEPTH_MAX: usize = 128;
+/// Longest text of an expression.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Parses an expression.
+///
+/// # Errors
+/// [`ParseError`] with the place and, where Prometheus has one, its words.
+pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(text)?;
+    if parser.peek().kind == TokenKind::End {
+        return Err(ParseError::at(
+            Span { line: 1, column: 1, ..Span::default() },
+            "no expression found in input",
+        ));
+    }
+    let expr = parser.expression(0)?;
+    match parser.peek().kind {
+        TokenKind::End => {
+            check::tree(&expr)?;
+            Ok(expr)
+        }
+        _ => Err(parser.unexpected("", "")),
+    }
+}
+
+/// Parses an instant selector without modifiers, as `match[]` has it.
+///
+/// # Errors
+/// [`ParseError`]; also when the text is any other expression.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let expr = parse(text)?;
+    match expr.kind {
+        ExprKind::Selector(selector)
+            if selector.range.is_none()
+                && selector.shift == Default::default()
+                && selector.extension.is_none() =>
+        {
+            Ok(selector.matchers)
+        }
+        _ => Err(ParseError::at(expr.span, format!("expected a series selector, got {:?}", shorten(text)))),
+    }
+}
+
+fn shorten(text: &str) -> &str {
+    text.char_indices().nth(80).map_or(text, |(end, _)| &text[..end])
+}
+
+struct Parser<'t> {
+    tokens: Vec<Token<'t>>,
+    position: usize,
+    depth: usize,
+}
+
+impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Result<Self, ParseError> {
+        if text.len() > TEXT_BYTES_MAX {
+            let message = format!("expression of {} bytes is longer than {TEXT_BYTES_MAX} bytes", text.len());
+            return Err(ParseError::at(Span { line: 1, column: 1, ..Span::default() }, message));
+        }
+        Ok(Self { tokens: lexer::lex(text), position: 0, depth: 0 })
+    }
+
+    fn peek(&self) -> &Token<'t> {
+        &self.tokens[self.position]
+    }
+
+    fn peek_second(&self) -> &Token<'t> {
+        &self.tokens[(self.position + 1).min(self.tokens.len() - 1)]
+    }
+
+    /// Takes a token; the last one stays.
+    fn next(&mut self) -> Token<'t> {
+        let token = self.peek().clone();
+        if self.position + 1 < self.tokens.len() {
+            self.position += 1;
+        }
+        token
+    }
+
+    fn at(&self, kind: &TokenKind) -> bool {
+        self.peek().kind == *kind
+    }
+
+    fn take(&mut self, kind: &TokenKind) -> Option<Token<'t>> {
+        self.at(kind).then(|| self.next())
+    }
+
+    fn take_word(&mut self, word: &str) -> Option<Token<'t>> {
+        self.peek().is_word(word).then(|| self.next())
+    }
+
+    fn expect(&mut self, kind: &TokenKind, context: &str, expected: &str) -> Result<Token<'t>, ParseError> {
+        self.take(kind).ok_or_else(|| self.unexpected(context, expected))
+    }
+
+    /// The next token does not fit. A token that is an error speaks for itself.
+    fn unexpected(&self, context: &str, expected: &str) -> ParseError {
+        let token = self.peek();
+        if let TokenKind::Error(message) = &token.kind {
+            return ParseError::at(token.span, message.clone());
+        }
+        let mut message = format!("unexpected {}", token.describe());
+        if !context.is_empty() {
+            message.push_str(" in ");
+            message.push_str(context);
+        }
+        if !expected.is_empty() {
+            message.push_str(", expected ");
+            message.push_str(expected);
+        }
+        ParseError::at(token.span, message)
+    }
+
+    /// Guards recursion.
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
+        if self.depth >= DEPTH_MAX {
+            let message = format!("expression is nested deeper than {DEPTH_MAX} levels");
+            return Err(ParseError::at(self.peek().span, message));
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    /// An operand without its postfix modifiers.
+    fn primary(&mut self) -> Result<Expr, ParseError> {
+        match self.peek().kind.clone() {
+            TokenKind::Number | TokenKind::Duration => {
+                let (value, span) = self.number_literal()?;
+                Ok(Expr { kind: ExprKind::Number(value), span })
+            }
+            TokenKind::String(value) => {
+                let span = self.next().span;
+                Ok(Expr { kind: ExprKind::String(value), span })
+            }
+            TokenKind::LeftParen => {
+                let start = self.next().span;
+                let inner = self.expression(0)?;
+                let end = self.expect(&TokenKind::RightParen, "", "")?.span;
+                Ok(Expr { kind: ExprKind::Paren(Box::new(inner)), span: start.to(end) })
+            }
+            TokenKind::LeftBrace | TokenKind::MetricIdentifier => self.selector(),
+            TokenKind::Identifier => self.word(),
+            _ => Err(self.unexpected("", "")),
+        }
+    }
+
+    /// What starts with an identifier: number, aggregation, call or selector.
+    fn word(&mut self) -> Result<Expr, ParseError> {
+        let text = self.peek().text;
+        let second = self.peek_second();
+        let call_follows = second.kind == TokenKind::LeftParen;
+        if let Some(op) = AggregateOp::from_name(text)
+            && (call_follows || second.is_word("by") || second.is_word("without"))
+        {
+            return self.aggregate(op);
+        }
+        if call_follows && !is_reserved(text) {
+            return self.call();
+        }
+        if text.eq_ignore_ascii_case("inf") || text.eq_ignore_ascii_case("nan") {
+            let span = self.next().span;
+            let value = if text.eq_ignore_ascii_case("inf") { f64::INFINITY } else { f64::NAN };
+            return Ok(Expr { kind: ExprKind::Number(value), span });
+        }
+        if is_reserved(text) {
+            return Err(self.unexpected("", ""));
+        }
+        self.selector()
+    }
+
+    fn call(&mut self) -> Result<Expr, ParseError> {
+        let name = self.next();
+        let Some(function) = function(name.text) else {
+            return Err(ParseError::at(name.span, format!("unknown function with name {:?}", name.text)));
+        };
+        let (arguments, end) = self.arguments()?;
+        let span = name.span.to(end);
+        check::call(function, &arguments, span)?;
+        Ok(Expr { kind: ExprKind::Call(Call { function, arguments, span }), span })
+    }
+
+    /// `(a, b, …)`, and where it ends.
+    fn arguments(&mut self) -> Result<(Vec<Expr>, Span), ParseError> {
+        self.expect(&TokenKind::LeftParen, "", "")?;
+        let mut arguments = Vec::new();
+        if let Some(end) = self.take(&TokenKind::RightParen) {
+            return Ok((arguments, end.span));
+        }
+        loop {
+            arguments.push(self.expression(0)?);
+            if let Some(end) = self.take(&TokenKind::RightParen) {
+                return Ok((arguments, end.span));
+            }
+            let comma = self.expect(&TokenKind::Comma, "", "")?;
+            if self.at(&TokenKind::RightParen) {
+                return Err(ParseError::at(comma.span, "trailing commas not allowed in function call args"));
+            }
+        }
+    }
+
+    fn aggregate(&mut self, op: AggregateOp) -> Result<Expr, ParseError> {
+        let name = self.next();
+        let before = self.grouping()?;
+        if !self.at(&TokenKind::LeftParen) {
+            return Err(self.unexpected(if before.is_some() { "aggregation" } else { "" }, ""));
+        }
+        let (mut arguments, mut end) = self.arguments()?;
+        let grouping = if before.is_some() {
+            before
+        } else {
+            let after = self.grouping()?;
+            if after.is_some() {
+                end = self.tokens[self.position - 1].span;
+            }
+            after
+        };
+        let span = name.span.to(end);
+        check::aggregate(op, &arguments, span)?;
+        let (without, labels) = grouping.unwrap_or_default();
+        let expr = arguments.pop().ok_or_else(|| ParseError::at(span, "no arguments"))?;
+        let aggregate = Aggregate { op, expr, parameter: arguments.pop(), labels, without };
+        Ok(Expr { kind: ExprKind::Aggregate(Box::new(aggregate)), span })
+    }
+
+    /// `by (…)` or `without (…)`, if there: whether it is `without`, and the labels.
+    fn grouping(&mut self) -> Result<Option<(bool, Vec<String>)>, ParseError> {
+        let without = self.peek().is_word("without");
+        if !without && !self.peek().is_word("by") {
+            return Ok(None);
+        }
+        self.next();
+        Ok(Some((without, self.label_list()?)))
+    }
+
+    /// `(a, "b", …)`.
+    fn label_list(&mut self) -> Result<Vec<String>, ParseError> {
+        const CONTEXT: &str = "grouping opts";
+        self.expect(&TokenKind::LeftParen, CONTEXT, "\"(\"")?;
+        let mut labels = Vec::new();
+        while self.take(&TokenKind::RightParen).is_none() {
+            match self.peek().kind.clone() {
+                TokenKind::Identifier => labels.push(self.next().text.to_owned()),
+                TokenKind::String(bytes) => {
+                    let span = self.next().span;
+                    labels.push(utf8(bytes, span)?);
+                }
+                _ => return Err(self.unexpected(CONTEXT, "label")),
+            }
+            if self.take(&TokenKind::Comma).is_none() && !self.at(&TokenKind::RightParen) {
+                return Err(self.unexpected(CONTEXT, "\",\" or \")\""));
+            }
+        }
+        Ok(labels)
+    }
+}
+
+/// Words that are neither metrics nor functions where an operand is expected.
+fn is_reserved(text: &str) -> bool {
+    const RESERVED: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
+    RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+fn utf8(bytes: Vec<u8>, span: Span) -> Result<String, ParseError> {
+    String::from_utf8(bytes).map_err(|_| ParseError::at(span, "label names and values must be valid UTF-8"))
+}

@@ -1,0 +1,145 @@
+//! Binary and unary operators with their matching modifiers.
+
+use super::token::{Token, TokenKind};
+use super::{Parser, check};
+use crate::ast::{Binary, BinaryOp, Cardinality, Expr, ExprKind, VectorMatching};
+use crate::error::ParseError;
+
+/// Unary operators bind like `*`.
+const UNARY_PRECEDENCE: u8 = 5;
+
+impl Parser<'_> {
+    /// An expression whose operators bind at least as tight as `precedence_min`.
+    pub(super) fn expression(&mut self, precedence_min: u8) -> Result<Expr, ParseError> {
+        self.deeper(|parser| parser.expression_here(precedence_min))
+    }
+
+    fn expression_here(&mut self, precedence_min: u8) -> Result<Expr, ParseError> {
+        let mut left = self.unary()?;
+        while let Some(op) = binary_op(self.peek()) {
+            let precedence = op.precedence();
+            if precedence < precedence_min {
+                break;
+            }
+            let op_span = self.next().span;
+            let returns_bool = self.bool_modifier(op)?;
+            let modifiers_start = self.position;
+            let matching = self.matching()?;
+            let modifiers_span = self.tokens[modifiers_start].span;
+            let right = self.expression(if op == BinaryOp::Pow { precedence } else { precedence + 1 })?;
+            let span = left.span.to(right.span);
+            let binary = Binary { op, left, right, returns_bool, matching };
+            check::binary(&binary, span, op_span, modifiers_span)?;
+            left = Expr { kind: ExprKind::Binary(Box::new(binary)), span };
+        }
+        Ok(left)
+    }
+
+    fn unary(&mut self) -> Result<Expr, ParseError> {
+        let negative = match self.peek().kind {
+            TokenKind::Minus => true,
+            TokenKind::Plus => false,
+            _ => {
+                let primary = self.primary()?;
+                return self.postfix(primary);
+            }
+        };
+        let start = self.next().span;
+        let operand = self.expression(UNARY_PRECEDENCE + 1)?;
+        let span = start.to(operand.span);
+        check::unary(&operand, span)?;
+        if let ExprKind::Number(value) = operand.kind {
+            return Ok(Expr { kind: ExprKind::Number(if negative { -value } else { value }), span });
+        }
+        Ok(Expr { kind: ExprKind::Unary { negative, expr: Box::new(operand) }, span })
+    }
+
+    fn bool_modifier(&mut self, op: BinaryOp) -> Result<bool, ParseError> {
+        if !self.peek().is_word("bool") {
+            return Ok(false);
+        }
+        if !op.is_comparison() {
+            let message = "bool modifier can only be used on comparison operators";
+            return Err(ParseError::at(self.tokens[self.position - 1].span.to(self.peek().span), message));
+        }
+        self.next();
+        Ok(true)
+    }
+
+    /// `on (…) group_left (…) fill (…)`.
+    fn matching(&mut self) -> Result<VectorMatching, ParseError> {
+        let mut matching = VectorMatching::default();
+        let on = self.peek().is_word("on");
+        if (on || self.peek().is_word("ignoring")) && self.peek_second().kind == TokenKind::LeftParen {
+            self.next();
+            matching.on = on;
+            matching.explicit = true;
+            matching.labels = self.label_list()?;
+            self.grouping_side(&mut matching)?;
+        }
+        self.fills(&mut matching)?;
+        Ok(matching)
+    }
+
+    fn grouping_side(&mut self, matching: &mut VectorMatching) -> Result<(), ParseError> {
+        matching.cardinality = if self.take_word("group_left").is_some() {
+            Cardinality::ManyToOne
+        } else if self.take_word("group_right").is_some() {
+            Cardinality::OneToMany
+        } else {
+            return Ok(());
+        };
+        if self.at(&TokenKind::LeftParen) {
+            matching.include = self.label_list()?;
+        }
+        Ok(())
+    }
+
+    /// `fill (x)`, `fill_left (x)`, `fill_right (x)`: keywords only before a parenthesis.
+    fn fills(&mut self, matching: &mut VectorMatching) -> Result<(), ParseError> {
+        loop {
+            let word = self.peek().text.to_ascii_lowercase();
+            let is_fill = matches!(word.as_str(), "fill" | "fill_left" | "fill_right");
+            if !is_fill || self.peek_second().kind != TokenKind::LeftParen {
+                return Ok(());
+            }
+            self.next();
+            self.next();
+            let value = self.signed_number("fill")?;
+            self.expect(&TokenKind::RightParen, "fill", "\")\"")?;
+            if word != "fill_right" {
+                matching.fill_left = Some(value);
+            }
+            if word != "fill_left" {
+                matching.fill_right = Some(value);
+            }
+        }
+    }
+}
+
+fn binary_op(token: &Token<'_>) -> Option<BinaryOp> {
+    Some(match token.kind {
+        TokenKind::Plus => BinaryOp::Add,
+        TokenKind::Minus => BinaryOp::Sub,
+        TokenKind::Star => BinaryOp::Mul,
+        TokenKind::Slash => BinaryOp::Div,
+        TokenKind::Percent => BinaryOp::Mod,
+        TokenKind::Caret => BinaryOp::Pow,
+        TokenKind::EqualEqual => BinaryOp::Equal,
+        TokenKind::NotEqual => BinaryOp::NotEqual,
+        TokenKind::Less => BinaryOp::Less,
+        TokenKind::LessEqual => BinaryOp::LessEqual,
+        TokenKind::Greater => BinaryOp::Greater,
+        TokenKind::GreaterEqual => BinaryOp::GreaterEqual,
+        TokenKind::TrimUpper => BinaryOp::TrimUpper,
+        TokenKind::TrimLower => BinaryOp::TrimLower,
+        TokenKind::Identifier => return word_op(token),
+        _ => return None,
+    })
+}
+
+fn word_op(token: &Token<'_>) -> Option<BinaryOp> {
+    [BinaryOp::And, BinaryOp::Or, BinaryOp::Unless, BinaryOp::Atan2]
+        .into_iter()
+        .find(|op| token.is_word(op.as_str()))
+}
