@@ -49,37 +49,52 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let start = self.cursor.offset();
-        self.field().map(Some).map_err(|detail| DecodeError::Malformed {
-            format: self.format,
-            offset: self.base + start,
-            detail,
-        })
+        match self.field() {
+            Ok(field) => Ok(Some(field)),
+            Err(wrong) => Err(self.malformed(start, &wrong)),
+        }
     }
 
     #[inline]
-    fn field(&mut self) -> Result<Field<'a>, String> {
-        let key = self.cursor.varint().map_err(|_| cut("field key"))?;
+    fn field(&mut self) -> Result<Field<'a>, Wrong> {
+        let key = self.cursor.varint().map_err(|_| Wrong::Cut("field key"))?;
         let number = u32::try_from(key >> 3).ok().filter(|number| *number != 0);
-        let number = number.ok_or_else(|| format!("field number {} is out of range", key >> 3))?;
+        let number = number.ok_or(Wrong::Number(key >> 3))?;
         let mut offset = self.base + self.cursor.offset();
         let value = match key & 7 {
-            0 => Value::Varint(self.cursor.varint().map_err(|_| cut("varint"))?),
-            1 => Value::Fixed64(u64::from_le_bytes(self.cursor.array().map_err(|_| cut("8-byte value"))?)),
+            0 => Value::Varint(self.cursor.varint().map_err(|_| Wrong::Cut("varint"))?),
+            1 => Value::Fixed64(u64::from_le_bytes(
+                self.cursor.array().map_err(|_| Wrong::Cut("8-byte value"))?,
+            )),
             2 => {
-                let bytes = self.cursor.bytes().map_err(|_| cut("length-delimited value"))?;
+                let bytes = self.cursor.bytes().map_err(|_| Wrong::Cut("length-delimited value"))?;
                 offset = self.base + self.cursor.offset() - bytes.len();
                 Value::Bytes(bytes)
             }
-            5 => Value::Fixed32(u32::from_le_bytes(self.cursor.array().map_err(|_| cut("4-byte value"))?)),
-            wire_type => return Err(format!("field {number} has unknown wire type {wire_type}")),
+            5 => Value::Fixed32(u32::from_le_bytes(
+                self.cursor.array().map_err(|_| Wrong::Cut("4-byte value"))?,
+            )),
+            _ => return Err(Wrong::WireType(key)),
         };
         Ok(Field { number, format: self.format, offset, value })
     }
+
+    #[cold]
+    fn malformed(&self, start: usize, wrong: &Wrong) -> DecodeError {
+        let detail = match wrong {
+            Wrong::Cut(what) => format!("{what} is cut short or too long"),
+            Wrong::Number(number) => format!("field number {number} is out of range"),
+            Wrong::WireType(key) => format!("field {} has unknown wire type {}", key >> 3, key & 7),
+        };
+        DecodeError::Malformed { format: self.format, offset: self.base + start, detail }
+    }
 }
 
-#[cold]
-fn cut(what: &str) -> String {
-    format!("{what} is cut short or too long")
+/// What is wrong with a field: small, as it is part of every step of the walk.
+enum Wrong {
+    Cut(&'static str),
+    Number(u64),
+    WireType(u64),
 }
 
 impl<'a> Field<'a> {
@@ -112,8 +127,14 @@ impl<'a> Field<'a> {
     /// An embedded message.
     #[inline]
     pub(crate) fn message(&self) -> Result<Fields<'a>, DecodeError> {
-        let bytes = self.bytes()?;
-        Ok(Fields { format: self.format, base: self.offset, cursor: Cursor::new(bytes) })
+        self.message_after(0)
+    }
+
+    /// An embedded message, without its first `skipped` bytes, which the caller has read.
+    #[inline]
+    pub(crate) fn message_after(&self, skipped: usize) -> Result<Fields<'a>, DecodeError> {
+        let rest = self.bytes()?.get(skipped..).unwrap_or_default();
+        Ok(Fields { format: self.format, base: self.offset + skipped, cursor: Cursor::new(rest) })
     }
 
     /// An unsigned integer, enum or bool.

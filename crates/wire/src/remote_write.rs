@@ -7,9 +7,14 @@
 //! Metadata       := 1 type · 2 family · 4 help · 5 unit
 //! ```
 //! Walked by hand: labels are borrowed from the body and go straight into the batch's canonical bytes, so a series
-//! costs no allocation. A series that is not valid is refused and counted; the rest is kept.
+//! costs no allocation. Senders sort labels and most are short; then a label's canonical bytes are its wire bytes
+//! without the tags, and [`canonical_labels`] copies them. Everything else takes the general walk, to the same result.
+//! A series that is not valid is refused and counted; the rest is kept.
 
-use model::{Appended, LabelError, METRIC_NAME, MetricBatch, MetricKind, MetricMetadata, RejectReason};
+use codec::Cursor;
+use model::{
+    Appended, LabelError, LabelSetRef, METRIC_NAME, MetricBatch, MetricKind, MetricMetadata, RejectReason,
+};
 
 use crate::protobuf::{Field, Fields, put_blob, put_message, put_oneof_fixed64, put_uint};
 use crate::{DecodeError, excerpt};
@@ -52,6 +57,8 @@ pub fn decode(body: &[u8], batch: &mut MetricBatch, rejected: &mut Appended) -> 
 /// One time series, in memory that the next one uses again.
 #[derive(Default)]
 struct Series<'a> {
+    /// Labels as canonical bytes, when they could be copied; else they stand in `labels`.
+    canonical: Vec<u8>,
     labels: Vec<(&'a str, &'a str)>,
     samples: Vec<(i64, f64)>,
     histograms: u64,
@@ -62,10 +69,26 @@ struct Series<'a> {
 
 impl<'a> Series<'a> {
     fn read(&mut self, field: &Field<'a>) -> Result<(), DecodeError> {
+        self.clear();
+        if let Some(copied) = canonical_labels(field.bytes()?, &mut self.canonical) {
+            self.walk(field.message_after(copied)?)?;
+            if self.labels.is_empty() && self.invalid.is_none() {
+                return Ok(());
+            }
+        }
+        // Unsorted, long or scattered labels.
+        self.clear();
+        self.walk(field.message()?)
+    }
+
+    fn clear(&mut self) {
+        self.canonical.clear();
         self.labels.clear();
         self.samples.clear();
         (self.histograms, self.exemplars, self.invalid) = (0, 0, None);
-        let mut fields = field.message()?;
+    }
+
+    fn walk(&mut self, mut fields: Fields<'a>) -> Result<(), DecodeError> {
         while let Some(field) = fields.next()? {
             match field.number {
                 1 => self.read_label(&field)?,
@@ -78,7 +101,6 @@ impl<'a> Series<'a> {
         Ok(())
     }
 
-    #[inline]
     fn read_label(&mut self, field: &Field<'a>) -> Result<(), DecodeError> {
         let (mut name, mut value) = (&[][..], &[][..]);
         let mut fields = field.message()?;
@@ -102,8 +124,9 @@ impl<'a> Series<'a> {
 
     fn add_to(&mut self, batch: &mut MetricBatch, rejected: &mut Appended) {
         if self.histograms > 0 {
-            let name = metric_name(&self.labels);
+            let name = self.metric_name();
             rejected.reject(RejectReason::Unsupported, self.histograms, || {
+                let name = excerpt(name);
                 format!("native histogram {name:?}: only float samples are stored, send classic histograms")
             });
         }
@@ -120,33 +143,84 @@ impl<'a> Series<'a> {
     }
 
     fn start(&mut self, batch: &mut MetricBatch) -> Result<(), String> {
+        if !self.canonical.is_empty() {
+            batch.start_series_canonical(LabelSetRef::from_canonical_trusted(&self.canonical));
+            return Ok(());
+        }
         if let Some(why) = self.invalid.take() {
             return Err(why);
         }
-        if metric_name(&self.labels).is_empty() {
+        if self.metric_name().is_empty() {
             let shown: Vec<_> = self.labels.iter().take(3).collect();
             return Err(format!("series without a metric name, labels {shown:?}"));
         }
         batch.start_series(&mut self.labels).map_err(|error| match error {
             LabelError::DuplicateName { name } => {
-                format!(
-                    "duplicate label name {:?} in {:?}",
-                    excerpt(&name),
-                    excerpt(metric_name(&self.labels))
-                )
+                format!("duplicate label name {:?} in {:?}", excerpt(&name), excerpt(self.metric_name()))
             }
-            other => format!("{other} in {:?}", excerpt(metric_name(&self.labels))),
+            other => format!("{other} in {:?}", excerpt(self.metric_name())),
         })
+    }
+
+    /// The value of `__name__`, or nothing.
+    fn metric_name(&self) -> &str {
+        let listed = self.labels.iter().find(|(name, _)| *name == METRIC_NAME).map(|(_, value)| *value);
+        let canonical = LabelSetRef::from_canonical_trusted(&self.canonical);
+        listed.or_else(|| canonical.get(METRIC_NAME)).unwrap_or_default()
     }
 }
 
-/// The value of `__name__`, which senders put first or nearly so.
-fn metric_name<'a>(labels: &[(&'a str, &'a str)]) -> &'a str {
-    labels.iter().find(|(name, _)| *name == METRIC_NAME).map_or("", |(_, value)| value)
+/// Copies the labels at the start of a series, as canonical bytes, when they allow it: ascending by name, every length
+/// under 128, UTF-8, with a metric name. Returns how many bytes they take on the wire.
+///
+/// ```text
+/// wire       0a len  0a name_len name  12 value_len value
+/// canonical             name_len name     value_len value
+/// ```
+fn canonical_labels(bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let mut rest = bytes;
+    let mut previous: &[u8] = &[];
+    let mut has_metric_name = false;
+    while let [0x0a, len @ ..0x80, after_len @ ..] = rest {
+        let (label, after) = after_len.split_at_checked(usize::from(*len))?;
+        let [0x0a, name_len @ ..0x80, after_name_len @ ..] = label else { return None };
+        let (name, value) = after_name_len.split_at_checked(usize::from(*name_len))?;
+        let [0x12, value_len @ ..0x80, value_bytes @ ..] = value else { return None };
+        if name <= previous || value_bytes.len() != usize::from(*value_len) {
+            return None;
+        }
+        if !value_bytes.is_empty() {
+            has_metric_name |= name == METRIC_NAME.as_bytes();
+            out.extend_from_slice(label.get(1..2 + name.len())?);
+            out.extend_from_slice(value.get(1..)?);
+        }
+        (previous, rest) = (name, after);
+    }
+    let is_label_left = matches!(rest, [0x0a, ..]);
+    let copied = bytes.len() - rest.len();
+    // Tags and lengths are ASCII: the whole is UTF-8 exactly when every name and value is.
+    let is_utf8 = std::str::from_utf8(bytes.get(..copied)?).is_ok();
+    (has_metric_name && is_utf8 && !is_label_left).then_some(copied)
 }
 
 #[inline]
 fn read_sample(field: &Field<'_>) -> Result<(i64, f64), DecodeError> {
+    match plain_sample(field.bytes()?) {
+        Some(sample) => Ok(sample),
+        None => walk_sample(field),
+    }
+}
+
+/// A sample as every sender writes it: the value, then the timestamp.
+#[inline]
+fn plain_sample(bytes: &[u8]) -> Option<(i64, f64)> {
+    let (value, timestamp) = bytes.strip_prefix(&[0x09])?.split_first_chunk::<8>()?;
+    let mut cursor = Cursor::new(timestamp.strip_prefix(&[0x10])?);
+    let ts_ms = cursor.varint().ok()?.cast_signed();
+    cursor.is_empty().then_some((ts_ms, f64::from_le_bytes(*value)))
+}
+
+fn walk_sample(field: &Field<'_>) -> Result<(i64, f64), DecodeError> {
     let (mut ts_ms, mut value) = (0, 0.0);
     let mut fields = field.message()?;
     while let Some(field) = fields.next()? {

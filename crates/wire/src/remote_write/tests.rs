@@ -192,6 +192,20 @@ proptest! {
         prop_assert_eq!(rejected, Appended::default());
     }
 
+    /// The general walk sorts and the copy does not: they must agree.
+    #[test]
+    fn the_order_of_labels_does_not_matter(batch in batches()) {
+        let (mut body, mut back) = (Vec::new(), MetricBatch::new());
+        for series in batch.series() {
+            let mut labels: Vec<_> = series.labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            labels.reverse();
+            let samples: Vec<_> = series.ts_ms.iter().copied().zip(series.values.iter().copied()).collect();
+            body.extend(request(&[(&labels, &samples)]));
+        }
+        decode(&body, &mut back, &mut Appended::default()).unwrap();
+        prop_assert_eq!(bits(&back), bits(&batch));
+    }
+
     #[test]
     fn any_prefix_is_an_error_or_fewer_series(batch in batches(), at: prop::sample::Index) {
         let body = encode(&batch);
