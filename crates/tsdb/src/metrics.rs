@@ -1,0 +1,70 @@
+//! The store's own metrics.
+
+use eino_metrics_core::{Counter, Gauge, Registry};
+use model::{Appended, RejectReason};
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) head_series: Gauge,
+    pub(crate) series_created: Counter,
+    pub(crate) series_removed: Counter,
+    pub(crate) samples_appended: Counter,
+    pub(crate) samples_duplicate: Counter,
+    pub(crate) metadata_rejected: Counter,
+    pub(crate) blocks: Gauge,
+    pub(crate) blocks_bytes: Gauge,
+    pub(crate) cuts: Counter,
+    pub(crate) cut_failures: Counter,
+    pub(crate) merges: Counter,
+    pub(crate) blocks_expired: Counter,
+    pub(crate) blocks_quarantined: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help);
+        let gauge = |name, help| registry.gauge(name, help);
+        Self {
+            head_series: gauge("eino_tsdb_head_series", "Series in the head."),
+            series_created: counter("eino_tsdb_series_created_total", "Series added to the head."),
+            series_removed: counter("eino_tsdb_series_removed_total", "Idle series taken out of the head."),
+            samples_appended: counter("eino_tsdb_samples_appended_total", "Samples accepted."),
+            samples_duplicate: counter(
+                "eino_tsdb_samples_duplicate_total",
+                "Accepted samples that were there already, with the same value.",
+            ),
+            metadata_rejected: counter(
+                "eino_tsdb_metadata_rejected_total",
+                "Metadata of metric families left out: over 100000 families, or over 16 KiB.",
+            ),
+            blocks: gauge("eino_tsdb_blocks", "Blocks on disk."),
+            blocks_bytes: gauge("eino_tsdb_blocks_bytes", "Bytes of blocks on disk."),
+            cuts: counter("eino_tsdb_cuts_total", "Blocks made of the head."),
+            cut_failures: counter(
+                "eino_tsdb_cut_failures_total",
+                "Failed tries to make a block of the head.",
+            ),
+            merges: counter("eino_tsdb_merges_total", "Blocks made of several blocks."),
+            blocks_expired: counter("eino_tsdb_blocks_expired_total", "Blocks deleted by retention."),
+            blocks_quarantined: counter("eino_tsdb_blocks_quarantined_total", "Damaged blocks put aside."),
+            registry: registry.clone(),
+        }
+    }
+
+    /// Counts what became of a batch.
+    pub(crate) fn count(&self, appended: &Appended) {
+        self.samples_appended.add(appended.accepted);
+        for rejection in &appended.rejected {
+            self.rejected(rejection.reason).add(rejection.count);
+        }
+    }
+
+    /// Refusals are rare, so that the cell is looked up each time.
+    fn rejected(&self, reason: RejectReason) -> Counter {
+        self.registry.counter_with(
+            "eino_tsdb_samples_rejected_total",
+            "Samples refused, by reason.",
+            &[("reason", reason.as_str())],
+        )
+    }
+}
