@@ -41,11 +41,9 @@ impl Target {
     pub(crate) fn parse(endpoint: &str) -> Result<Self, Error> {
         let error =
             |detail: &str| Error::Endpoint { endpoint: endpoint.to_owned(), detail: detail.to_owned() };
-        let base = endpoint.trim_end_matches('/').trim_end_matches("/v1/traces");
-        let uri: Uri = format!("{base}/v1/traces").parse().map_err(|_| error("not a URL"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(error("it must begin with http://"));
-        }
+        let rest = endpoint.strip_prefix("http://").ok_or_else(|| error("it must begin with http://"))?;
+        let base = rest.trim_end_matches('/').trim_end_matches("/v1/traces");
+        let uri: Uri = format!("http://{base}/v1/traces").parse().map_err(|_| error("not a URL"))?;
         if uri.host().is_none_or(str::is_empty) {
             return Err(error("it has no host"));
         }

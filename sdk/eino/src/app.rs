@@ -108,6 +108,11 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         &self.name
     }
 
+    /// All settings, for those without a method of their own.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     /// The registry of this service's metrics.
     pub fn metrics(&self) -> &Registry {
         &self.metrics
