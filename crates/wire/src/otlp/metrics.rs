@@ -41,7 +41,7 @@ pub(super) fn decode(
     batch: &mut MetricBatch,
 ) -> Result<Appended, DecodeError> {
     let mut reader = Reader {
-        strings: Strings::default(),
+        strings: Strings::new(body.len()),
         options,
         batch,
         rejected: Appended::default(),

@@ -22,7 +22,14 @@ use crate::protobuf::{Field, Fields};
 pub const CLAMPED_END: &str = "eino.clamped_end_ns";
 
 pub(super) fn decode(format: &'static str, body: &[u8]) -> Result<(SpanBatch, Appended), DecodeError> {
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        strings: Strings::new(body.len()),
+        resources: HashMap::default(),
+        scopes: HashMap::default(),
+        attributes: Attributes::new(),
+        spans: Vec::new(),
+        rejected: Appended::default(),
+    };
     let mut fields = Fields::new(format, body);
     while let Some(field) = fields.next()? {
         if field.number == 1 {
@@ -32,11 +39,12 @@ pub(super) fn decode(format: &'static str, body: &[u8]) -> Result<(SpanBatch, Ap
     Ok((SpanBatch { spans: reader.spans }, reader.rejected))
 }
 
-#[derive(Default)]
 struct Reader<'a> {
     strings: Strings<'a>,
     resources: HashMap<&'a [u8], Arc<Resource>, RandomState>,
     scopes: HashMap<&'a [u8], Arc<Scope>, RandomState>,
+    /// Attributes of the span being read, so that the span's own list is allocated once, in its size.
+    attributes: Attributes,
     spans: Vec<Arc<Span>>,
     rejected: Appended,
 }
@@ -119,6 +127,7 @@ impl<'a> Reader<'a> {
         scope: &Arc<Scope>,
     ) -> Result<Result<Span, (RejectReason, String)>, DecodeError> {
         let (mut trace_id, mut span_id, mut parent_id) = (&[][..], &[][..], &[][..]);
+        self.attributes.clear();
         let mut span = self.blank(resource, scope);
         let mut fields = field.message()?;
         while let Some(field) = fields.next()? {
@@ -132,7 +141,7 @@ impl<'a> Reader<'a> {
                 7 => span.start_ns = field.fixed64()?,
                 8 => span.end_ns = field.fixed64()?,
                 9 => {
-                    let kept = self.strings.push_attribute(&field, &mut span.attributes)?;
+                    let kept = self.strings.push_attribute(&field, &mut self.attributes)?;
                     span.dropped_attributes = span.dropped_attributes.saturating_add(u32::from(!kept));
                 }
                 10 => span.dropped_attributes = span.dropped_attributes.saturating_add(field.uint32()?),
@@ -145,13 +154,14 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        span.attributes = self.attributes.drain(..).collect();
         if let Err(why) = set_ids(&mut span, trace_id, span_id, parent_id) {
             return Ok(Err((RejectReason::InvalidId, why)));
         }
         Ok(check_times(&mut span).map(|()| span).map_err(|why| (RejectReason::InvalidTime, why)))
     }
 
-    fn blank(&mut self, resource: &Arc<Resource>, scope: &Arc<Scope>) -> Span {
+    fn blank(&self, resource: &Arc<Resource>, scope: &Arc<Scope>) -> Span {
         let empty = self.strings.empty();
         Span {
             trace_id: TraceId([0; 16]),

@@ -1,9 +1,9 @@
 //! `AnyValue`, `KeyValue` and the strings they share.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use model::{AttributeValue, Attributes};
 
 use crate::DecodeError;
@@ -15,31 +15,57 @@ const DEPTH_MAX: usize = 32;
 /// Longest string that is looked up; longer ones rarely repeat.
 const SHARED_BYTES_MAX: usize = 64;
 
+/// Most slots of [`Strings`].
+const SLOTS_MAX: usize = 1024;
+
 /// Strings of one request. Keys, names and short values repeat in almost every span: one allocation serves all.
-#[derive(Default)]
+///
+/// A table of fixed size, in which a string's hash is its place and a newcomer takes the place over: what repeats often
+/// stays, what is unique (ids, say) costs no growing map, and colliding strings are merely not shared.
 pub(super) struct Strings<'a> {
-    shared: HashMap<&'a [u8], Arc<str>, RandomState>,
+    slots: Vec<Slot<'a>>,
+    empty: Arc<str>,
 }
 
+type Slot<'a> = Option<(&'a [u8], Arc<str>)>;
+
 impl<'a> Strings<'a> {
+    /// A table for a request of this size.
+    pub(super) fn new(body_bytes: usize) -> Self {
+        let slots = (body_bytes / 64).next_power_of_two().clamp(16, SLOTS_MAX);
+        Self { slots: vec![None; slots], empty: Arc::from("") }
+    }
+
     /// The text of a string field. Bytes that are not UTF-8 become U+FFFD, so that one bad attribute does not cost a
     /// whole request.
     pub(super) fn text(&mut self, field: &Field<'a>) -> Result<Arc<str>, DecodeError> {
         let bytes = field.bytes()?;
+        if bytes.is_empty() {
+            return Ok(self.empty());
+        }
         if bytes.len() > SHARED_BYTES_MAX {
             return Ok(owned(bytes));
         }
-        if let Some(text) = self.shared.get(bytes) {
+        let place = self.place(bytes);
+        let Some(slot) = self.slots.get_mut(place) else { return Ok(owned(bytes)) };
+        if let Some((shared, text)) = slot
+            && *shared == bytes
+        {
             return Ok(Arc::clone(text));
         }
         let text = owned(bytes);
-        self.shared.insert(bytes, Arc::clone(&text));
+        *slot = Some((bytes, Arc::clone(&text)));
         Ok(text)
     }
 
+    /// The number of slots is a power of two.
+    fn place(&self, bytes: &[u8]) -> usize {
+        FixedState::default().hash_one(bytes) as usize & (self.slots.len() - 1)
+    }
+
     /// The one `Arc` of the empty string in this request.
-    pub(super) fn empty(&mut self) -> Arc<str> {
-        Arc::clone(self.shared.entry(&[]).or_insert_with(|| Arc::from("")))
+    pub(super) fn empty(&self) -> Arc<str> {
+        Arc::clone(&self.empty)
     }
 
     /// Reads a `KeyValue` and appends it; `false` when it has no key and is left out.
