@@ -105,14 +105,7 @@ fn search_page(page: &Page<'_>, query: &TraceQuery, newest: &mut Newest) -> Resu
     if !any {
         return Ok(());
     }
-    if !query.attributes.is_empty() {
-        let spans = page.spans(&core, &mut strings, |row| rows.get(row).copied().unwrap_or(false))?;
-        spans
-            .iter()
-            .filter(|span| matches(query, span))
-            .for_each(|span| newest.offer(span.trace_id, span.start_ns));
-        return Ok(());
-    }
+    page.keep_rows_with(&core, &mut strings, &query.attributes, &mut rows)?;
     for run in &core.runs {
         for row in run.rows.clone() {
             if rows.get(row).copied().unwrap_or(false)

@@ -23,14 +23,15 @@ pub(crate) fn matches_duration(query: &TraceQuery, duration_ns: u64) -> bool {
         && query.duration_max_ns.is_none_or(|max| duration_ns <= max)
 }
 
-fn has_attribute(span: &Span, key: &str, text: &str) -> bool {
+/// Whether the span has an attribute, or a field shown as one, that reads as `text`.
+pub(crate) fn has_attribute(span: &Span, key: &str, text: &str) -> bool {
     has(&span.attributes, key, text)
         || has(&span.resource.attributes, key, text)
         || has(&span.scope.attributes, key, text)
         || span
             .events
             .iter()
-            .any(|event| has(&event.attributes, key, text) || (key == "event" && *event.name == *text))
+            .any(|event| has(&event.attributes, key, text) || (key == "event" && is_text(&event.name, text)))
         || span.links.iter().any(|link| has(&link.attributes, key, text))
         || has_kind_or_status(key, text, span.kind, span.status.code)
         || match key {
@@ -42,12 +43,12 @@ fn has_attribute(span: &Span, key: &str, text: &str) -> bool {
         }
 }
 
-fn has(attributes: &Attributes, key: &str, text: &str) -> bool {
+pub(crate) fn has(attributes: &Attributes, key: &str, text: &str) -> bool {
     attributes.iter().any(|(candidate, value)| **candidate == *key && value.reads_as(text))
 }
 
 /// A field that is empty is absent.
-fn is_text(field: &str, text: &str) -> bool {
+pub(crate) fn is_text(field: &str, text: &str) -> bool {
     !field.is_empty() && field == text
 }
 

@@ -9,12 +9,13 @@
 //! Spans of one operation have the same keys, so a row costs one small number beside its values, and a search for
 //! a key touches that key's columns alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use codec::{Cursor, put_bytes, put_varint};
 use model::{AttributeValue, Attributes};
 
 use super::PageError;
+use super::filter::Condition;
 use super::strings::{Strings, StringsWriter, read_code};
 use super::values::{self, put_value, read_count, read_value, skip_value};
 
@@ -158,7 +159,70 @@ impl<'a> AttributesReader<'a> {
     }
 }
 
+impl AttributesReader<'_> {
+    /// Marks the rows with an attribute that meets the condition. Consumes the rows.
+    pub(super) fn mark(
+        &mut self,
+        condition: &Condition<'_>,
+        strings: &mut Strings<'_>,
+        hits: &mut [bool],
+    ) -> Result<(), PageError> {
+        let mut matches: Vec<Matches> = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            let has_key = Some(column.key) == condition.key_code;
+            matches.push(if has_key { column.matches(condition, strings)? } else { Matches::None });
+        }
+        if matches.iter().all(|column| matches!(column, Matches::None)) {
+            return Ok(());
+        }
+        for hit in hits {
+            for index in next_shape(&mut self.rows, &self.shapes)? {
+                *hit |= matches.get_mut(*index as usize).is_some_and(Matches::next);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which values of a column meet a condition, in order.
+enum Matches {
+    None,
+    All,
+    Some(VecDeque<bool>),
+}
+
+impl Matches {
+    fn next(&mut self) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(values) => values.pop_front().unwrap_or(false),
+        }
+    }
+}
+
 impl ColumnReader<'_> {
+    fn matches(
+        &mut self,
+        condition: &Condition<'_>,
+        strings: &mut Strings<'_>,
+    ) -> Result<Matches, PageError> {
+        if self.tag == values::EMPTY {
+            return Ok(if condition.text.is_empty() { Matches::All } else { Matches::None });
+        }
+        let mut matches = VecDeque::new();
+        // Only the canonical spelling of a number reads as it.
+        let number = condition.text.parse::<i64>().ok().filter(|number| number.to_string() == condition.text);
+        while !self.values.is_empty() {
+            matches.push_back(match self.tag {
+                values::STRING => Some(read_code(&mut self.values)?) == condition.text_code,
+                values::INT => Some(self.values.signed_varint()?) == number,
+                _ => condition.accepts(&self.next(strings)?),
+            });
+        }
+        Ok(if matches.contains(&true) { Matches::Some(matches) } else { Matches::None })
+    }
+
     fn next(&mut self, strings: &mut Strings<'_>) -> Result<AttributeValue, PageError> {
         if matches!(self.tag, values::ARRAY | values::MAP) {
             let mut nested = Cursor::new(self.values.bytes()?);

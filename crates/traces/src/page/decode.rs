@@ -1,5 +1,6 @@
 //! Columns to spans.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ pub(crate) struct Core {
     pub(crate) kind_status: Vec<u8>,
     /// Service of each resource, as string code.
     pub(crate) services: Vec<u32>,
-    resources: Vec<Vec<u8>>,
-    scopes: Vec<Vec<u8>>,
+    pub(super) resources: Vec<Vec<u8>>,
+    pub(super) scopes: Vec<Vec<u8>>,
     span_ids: Vec<u8>,
     parents: Vec<u64>,
     parents_raw: Vec<u8>,
@@ -67,6 +68,10 @@ impl<'a> Page<'a> {
 
     pub(crate) fn strings(&self) -> Result<Strings<'a>, PageError> {
         Strings::read(self.strings.unpack()?)
+    }
+
+    pub(super) fn detail(&self) -> Result<Cow<'a, [u8]>, PageError> {
+        self.detail.unpack()
     }
 
     /// The rows that `keep` wants, in the page's order.
@@ -274,11 +279,18 @@ impl<'c> Identities<'c> {
             return Ok(Arc::clone(scope));
         }
         let mut cursor = Cursor::new(blob);
-        let name = strings.read_shared(&mut cursor)?;
-        let version = strings.read_shared(&mut cursor)?;
+        let (name, version) = read_scope_head(&mut cursor, strings)?;
         let attributes = read_pairs(&mut cursor, strings, 0)?;
         Ok(Arc::clone(cell.insert(Arc::new(Scope { name, version, attributes }))))
     }
+}
+
+/// Name and version of a scope; its attributes follow.
+pub(super) fn read_scope_head(
+    cursor: &mut Cursor<'_>,
+    strings: &mut Strings<'_>,
+) -> Result<(Arc<str>, Arc<str>), PageError> {
+    Ok((strings.read_shared(cursor)?, strings.read_shared(cursor)?))
 }
 
 /// What the core says of a row.
@@ -295,20 +307,20 @@ struct Intrinsic {
 }
 
 /// The detail section, read row by row.
-struct Detail<'a> {
+pub(super) struct Detail<'a> {
     flags: Cursor<'a>,
-    rare: Cursor<'a>,
-    attributes: AttributesReader<'a>,
-    event_count: Cursor<'a>,
-    event: Cursor<'a>,
-    event_attributes: AttributesReader<'a>,
-    link_count: Cursor<'a>,
-    link: Cursor<'a>,
-    link_attributes: AttributesReader<'a>,
+    pub(super) rare: Cursor<'a>,
+    pub(super) attributes: AttributesReader<'a>,
+    pub(super) event_count: Cursor<'a>,
+    pub(super) event: Cursor<'a>,
+    pub(super) event_attributes: AttributesReader<'a>,
+    pub(super) link_count: Cursor<'a>,
+    pub(super) link: Cursor<'a>,
+    pub(super) link_attributes: AttributesReader<'a>,
 }
 
 impl<'a> Detail<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, PageError> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, PageError> {
         let mut cursor = Cursor::new(bytes);
         Ok(Self {
             flags: Cursor::new(cursor.bytes()?),
@@ -426,7 +438,7 @@ struct Rare {
     dropped: [u32; 3],
 }
 
-pub(crate) fn status_code(number: u8) -> StatusCode {
+pub(super) fn status_code(number: u8) -> StatusCode {
     match number & 3 {
         1 => StatusCode::Ok,
         2 => StatusCode::Error,

@@ -27,6 +27,7 @@
 mod attributes;
 mod decode;
 mod encode;
+mod filter;
 mod section;
 mod strings;
 #[cfg(test)]

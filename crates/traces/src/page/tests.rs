@@ -10,6 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Page, encode};
+use crate::span_match::has_attribute;
 
 fn value() -> impl Strategy<Value = AttributeValue> {
     let leaf = prop_oneof![
@@ -103,10 +104,10 @@ fn encoded(spans: &[Arc<Span>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn decode_of_encode_is_the_spans(mut spans in vec(span(), 0..60), sorted: bool) {
+    fn decode_of_encode_is_the_spans(mut spans in vec(span(), 0..40), sorted: bool) {
         if sorted {
             spans.sort_by_key(|span| (span.trace_id, span.start_ns));
         }
@@ -130,6 +131,9 @@ proptest! {
         let index = at.index(bytes.len());
         bytes[index] = byte;
         drop(Page::parse(&bytes).and_then(|page| page.all_spans()));
+        Page::parse(&bytes).and_then(|page| {
+            page.keep_rows_with(&page.core()?, &mut page.strings()?, &[("a".into(), "1".into())], &mut vec![true; spans.len()])
+        }).unwrap_or_default();
         bytes.truncate(cut.index(bytes.len()));
         prop_assert!(Page::parse(&bytes).and_then(|page| page.all_spans()).is_err());
     }
@@ -137,5 +141,39 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes: Vec<u8>) {
         drop(Page::parse(&bytes).and_then(|page| page.all_spans()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Conditions are taken from attributes that occur, from fields, and from nowhere.
+    #[test]
+    fn columns_answer_conditions_as_spans_do(spans in vec(span(), 1..30), key in 0..12_usize, pick: prop::sample::Index) {
+        let bytes = encoded(&spans);
+        let page = Page::parse(&bytes).unwrap();
+        let span = &spans[pick.index(spans.len())];
+        let lists = [&span.attributes, &span.resource.attributes, &span.scope.attributes];
+        let parts = span.events.iter().map(|event| &event.attributes).chain(span.links.iter().map(|link| &link.attributes));
+        let pairs: Vec<_> = lists.into_iter().chain(parts).flatten().collect();
+        let fields = [
+            ("error", "true"), ("span.kind", span.kind.as_str()), ("otel.status_code", "OK"), ("a", ""),
+            ("otel.status_description", &*span.status.message), ("w3c.tracestate", &*span.trace_state),
+            ("otel.scope.name", "lib"), ("event", "a"), ("event", ""), ("nothing", "x"),
+        ];
+        let (key, text) = match fields.get(key) {
+            Some((key, text)) => ((*key).to_owned(), (*text).to_owned()),
+            None if pairs.is_empty() => ("a".to_owned(), "1".to_owned()),
+            None => {
+                let (key, value) = pairs[pick.index(pairs.len())];
+                (key.to_string(), value.to_string())
+            }
+        };
+        let mut rows = vec![true; spans.len()];
+        let condition = [(key, text)];
+        page.keep_rows_with(&page.core().unwrap(), &mut page.strings().unwrap(), &condition, &mut rows).unwrap();
+        let [(key, text)] = &condition;
+        let expected: Vec<bool> = spans.iter().map(|span| has_attribute(span, key, text)).collect();
+        prop_assert_eq!(rows, expected, "{} = {}", key, text);
     }
 }

@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod data;
+mod golden;
 mod lifecycle;
 mod limits;
 mod oracle;
