@@ -16,6 +16,7 @@ mod assembler;
 mod calls;
 mod class;
 mod compare;
+mod entries;
 mod histogram;
 mod path;
 mod path_json;

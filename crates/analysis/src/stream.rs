@@ -17,8 +17,9 @@ use std::sync::Arc;
 use eino_metrics_core::{Counter, Registry};
 use model::{MetricBatch, Span, SpanKind, StatusCode};
 
+use crate::entries::entry_spans;
 use crate::path::critical_path_of;
-use crate::{Assembler, AssemblerConfig, CallKind, Class, ExpHistogram, Overflow, Trace, calls};
+use crate::{Assembler, AssemblerConfig, CallKind, Class, ExpHistogram, Overflow, Section, Trace, calls};
 
 /// Stands for what is beyond a limit.
 const OTHER: &str = "__other__";
@@ -207,20 +208,25 @@ impl StreamAnalysis {
     }
 
     fn count_paths(&mut self, trace: &Trace) {
-        let Some(root) = trace.headline_root() else { return };
-        let (service, operation) = self.limited_names(trace.span(root));
-        let entry: Arc<str> = format!("{service} {operation}").into();
-        for section in critical_path_of(trace, root, self.config.overflow).sections {
-            let (service, operation) = self.limited_names(trace.span(section.span));
-            let mut key = PathKey { service, operation, entry: entry.clone(), class: section.class };
-            if self.paths.len() >= self.config.paths_max && !self.paths.contains_key(&key) {
-                self.limited.inc();
-                key.operation = self.other.clone();
-                key.service = self.other.clone();
-                key.entry = self.other.clone();
+        for root in entry_spans(trace) {
+            let (service, operation) = self.limited_names(trace.span(root));
+            let entry: Arc<str> = format!("{service} {operation}").into();
+            for section in critical_path_of(trace, root, self.config.overflow).sections {
+                self.count_section(trace, &section, &entry);
             }
-            *self.paths.entry(key).or_default() += u128::from(section.duration_ns());
         }
+    }
+
+    fn count_section(&mut self, trace: &Trace, section: &Section, entry: &Arc<str>) {
+        let (service, operation) = self.limited_names(trace.span(section.span));
+        let mut key = PathKey { service, operation, entry: entry.clone(), class: section.class };
+        if self.paths.len() >= self.config.paths_max && !self.paths.contains_key(&key) {
+            self.limited.inc();
+            key.operation = self.other.clone();
+            key.service = self.other.clone();
+            key.entry = self.other.clone();
+        }
+        *self.paths.entry(key).or_default() += u128::from(section.duration_ns());
     }
 }
 

@@ -226,15 +226,16 @@ fn many_siblings(visits: &Visits<'_>) -> Option<String> {
         let Some((parent, caller)) = caller(visit.trace, visit.section.span) else { continue };
         let span = visit.trace.span(caller);
         let group = groups.entry((visit.position, parent)).or_default();
-        if group.last() != Some(&(span.start_ns, span.end_ns)) {
-            group.push((span.start_ns, span.end_ns));
+        let range = (span.start_ns, span.start_ns + span.duration_ns());
+        if group.last() != Some(&range) {
+            group.push(range);
         }
         parents.insert((visit.position, parent), (visit.trace, parent));
     }
     let mut found = HashMap::new();
     for (key, calls) in &groups {
         let sequential = calls.windows(2).all(|pair| pair[0].1 <= pair[1].0);
-        let sum: u64 = calls.iter().map(|(start, end)| end - start).sum();
+        let sum: u128 = calls.iter().map(|(start, end)| u128::from(end - start)).sum();
         let (trace, parent) = parents[key];
         let share = sum as f64 / trace.span(parent).duration_ns().max(1) as f64;
         if calls.len() >= SIBLINGS_MIN && sequential && share > SIBLINGS_SHARE {

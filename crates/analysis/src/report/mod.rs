@@ -1,7 +1,7 @@
 //! A window of traces, read as a whole: services, entry points and what makes them slow.
 //!
 //! ```text
-//!  traces ─▶ Study: per trace its headline root's path, per entry point its traces ascending by duration
+//!  traces ─▶ Study: the path of every entry of a trace, per entry point its traces ascending by duration
 //!              body = P40..P60 ┐                         tail = the slowest 5 %
 //!                              ▼                         ▼
 //!            rank: excess(v, t) = time of v on the path of t − its median in the body
@@ -62,7 +62,8 @@ pub fn report(traces: &[Trace], options: &ReportOptions) -> Report {
     Report {
         window: options.window,
         traces: traces.len() as u64,
-        traces_analysed: study.profiles.len() as u64,
+        traces_analysed: study.traces_analysed,
+        traces_incomplete: study.traces_incomplete,
         services: rows::rows(traces, options.window),
         mermaid: mermaid::mermaid(&service_graph),
         entry_points,
@@ -80,3 +81,6 @@ pub fn services(traces: &[Trace], window: Window) -> Services {
 pub fn service_graph(traces: &[Trace], window: Window, report: Option<&Report>) -> ServiceGraph {
     graph::service_graph(traces, window, report.map_or(&[], |report| report.entry_points.as_slice()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,9 @@ use super::types::{Bottleneck, EntryPoint, SavingReference, Vote};
 use crate::quantile::{ms, of_unsorted, rank};
 use crate::replay::{Scale, replay};
 
-/// Operations replayed per entry point, the most promising.
+/// Most operations looked at per entry point.
+const OPERATIONS_MAX: usize = 500;
+/// Most operations replayed per entry point.
 const CANDIDATES_MAX: usize = 12;
 /// An operation with this share of the path, no larger in the tail, is "always slow".
 const STEADY_SHARE: f64 = 0.25;
@@ -97,10 +99,13 @@ pub(super) fn entry_point(study: &Study<'_>, entry: &Entry, bottlenecks_max: usi
 
 fn op_times(study: &Study<'_>, entry: &Entry, range: &Range) -> Vec<OpTimes> {
     let count = entry.members.len();
-    let mut by_op: BTreeMap<OpId, Vec<u64>> = BTreeMap::new();
+    let mut by_op: BTreeMap<OpId, Vec<u64>> =
+        largest_operations(study, entry).into_iter().map(|operation| (operation, vec![0; count])).collect();
     for (position, member) in entry.members.iter().enumerate() {
         for (operation, section) in &study.profiles[*member].sections {
-            by_op.entry(*operation).or_insert_with(|| vec![0; count])[position] += section.duration_ns();
+            if let Some(ns) = by_op.get_mut(operation) {
+                ns[position] += section.duration_ns();
+            }
         }
     }
     let sum = |values: &[u64]| values.iter().map(|ns| u128::from(*ns)).sum::<u128>() as f64;
@@ -120,15 +125,30 @@ fn op_times(study: &Study<'_>, entry: &Entry, range: &Range) -> Vec<OpTimes> {
         .collect()
 }
 
-/// Those with the largest savings by the simple formula, which is an upper bound of the replay's.
-fn candidates(mut operations: Vec<OpTimes>, range: &Range) -> Vec<OpTimes> {
-    operations.sort_by_cached_key(|op| {
-        let bound = simple_saving_ns(op, range, SavingReference::BodyMedian);
-        let steady = if op.is_steady() { simple_saving_ns(op, range, SavingReference::WhatIf) } else { 0 };
-        std::cmp::Reverse((bound.max(steady), (op.share * 1e9) as u64))
-    });
-    operations.truncate(CANDIDATES_MAX);
-    operations
+/// The operations with most time on the paths: names come from outside and may be as many as spans.
+fn largest_operations(study: &Study<'_>, entry: &Entry) -> Vec<OpId> {
+    let mut sums: BTreeMap<OpId, u128> = BTreeMap::new();
+    for (operation, section) in entry.members.iter().flat_map(|member| &study.profiles[*member].sections) {
+        *sums.entry(*operation).or_default() += u128::from(section.duration_ns());
+    }
+    let mut operations: Vec<_> = sums.into_iter().collect();
+    operations.sort_by_key(|(operation, sum)| (std::cmp::Reverse(*sum), *operation));
+    operations.into_iter().take(OPERATIONS_MAX).map(|(operation, _)| operation).collect()
+}
+
+/// Those worth a replay: the simple formula is an upper bound of what a replay can save.
+fn candidates(operations: Vec<OpTimes>, range: &Range) -> Vec<OpTimes> {
+    let bound = |op: OpTimes| {
+        let over_body = simple_saving_ns(&op, range, SavingReference::BodyMedian);
+        let steady = if op.is_steady() { simple_saving_ns(&op, range, SavingReference::WhatIf) } else { 0 };
+        (over_body.max(steady), op)
+    };
+    let mut bounded: Vec<_> = operations.into_iter().map(bound).collect();
+    bounded.sort_by(|(a_ns, a), (b_ns, b)| b_ns.cmp(a_ns).then_with(|| b.share.total_cmp(&a.share)));
+    let saving_min_ns = (range.p99_ns as f64 * SAVING_SHARE_MIN) as u64;
+    let worth_it = bounded.iter().take_while(|(bound_ns, _)| *bound_ns > saving_min_ns).count();
+    bounded.truncate(worth_it.clamp(1, CANDIDATES_MAX));
+    bounded.into_iter().map(|(_, op)| op).collect()
 }
 
 /// P99 less P99 with the excess simply subtracted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 use model::SpanKind;
 
+use crate::entries::{Callers, entry_spans};
 use crate::path::critical_path_of;
 use crate::{Overflow, Section, Trace};
 
@@ -14,6 +15,8 @@ pub(super) type OpId = usize;
 pub(super) struct Study<'t> {
     pub(super) overflow: Overflow,
     pub(super) profiles: Vec<Profile<'t>>,
+    pub(super) traces_analysed: u64,
+    pub(super) traces_incomplete: u64,
     /// Whether no trace was left out, so that what runs at the same time can be counted.
     pub(super) is_complete: bool,
     operations: Vec<(Arc<str>, Arc<str>)>,
@@ -22,7 +25,7 @@ pub(super) struct Study<'t> {
     in_flight: HashMap<Arc<str>, (Vec<u64>, Vec<u64>)>,
 }
 
-/// The headline root's path of one trace.
+/// The path of one entry of a trace.
 pub(super) struct Profile<'t> {
     pub(super) trace: &'t Trace,
     pub(super) root: usize,
@@ -44,14 +47,21 @@ impl<'t> Study<'t> {
         let mut study = Self {
             overflow,
             profiles: Vec::new(),
+            traces_analysed: 0,
+            traces_incomplete: 0,
             is_complete: traces.len() <= traces_max,
             operations: Vec::new(),
             by_name: HashMap::new(),
             in_flight: HashMap::new(),
         };
         let step = traces.len().div_ceil(traces_max.max(1)).max(1);
+        let callers = Callers::of(traces);
         for trace in traces.iter().step_by(step) {
-            study.add(trace);
+            if callers.lacks_beginning(trace) {
+                study.traces_incomplete += 1;
+            } else {
+                study.add(trace);
+            }
         }
         for (starts, ends) in study.in_flight.values_mut() {
             starts.sort_unstable();
@@ -61,18 +71,21 @@ impl<'t> Study<'t> {
     }
 
     fn add(&mut self, trace: &'t Trace) {
-        let Some(root) = trace.headline_root() else { return };
+        self.traces_analysed += 1;
         for span in trace.spans().iter().filter(|span| span.kind == SpanKind::Server) {
             let (starts, ends) = self.in_flight.entry(span.service().clone()).or_default();
             starts.push(span.start_ns);
             ends.push(span.end_ns);
         }
-        let path = critical_path_of(trace, root, self.overflow);
-        let sections = path.sections.into_iter();
-        let sections = sections.map(|section| (self.operation_of(trace, section.span), section)).collect();
-        let entry = self.operation_of(trace, root);
-        let duration_ns = trace.span(root).duration_ns();
-        self.profiles.push(Profile { trace, root, duration_ns, entry, sections });
+        for root in entry_spans(trace) {
+            let path = critical_path_of(trace, root, self.overflow);
+            let sections = path.sections.into_iter();
+            let sections =
+                sections.map(|section| (self.operation_of(trace, section.span), section)).collect();
+            let entry = self.operation_of(trace, root);
+            let duration_ns = trace.span(root).duration_ns();
+            self.profiles.push(Profile { trace, root, duration_ns, entry, sections });
+        }
     }
 
     /// The number of a span's operation, new if need be.
@@ -109,7 +122,7 @@ impl<'t> Study<'t> {
         for entry in &mut entries {
             entry.members.sort_by_key(|index| {
                 let profile = &self.profiles[*index];
-                (profile.duration_ns, profile.trace.trace_id())
+                (profile.duration_ns, profile.trace.trace_id(), profile.root)
             });
         }
         entries.sort_by_key(|entry| (std::cmp::Reverse(entry.members.len()), self.name(entry.operation)));

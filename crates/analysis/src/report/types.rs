@@ -30,6 +30,9 @@ pub struct Report {
     /// Traces whose critical path was looked at: fewer than `traces` when there are too many.
     #[serde(default)]
     pub traces_analysed: u64,
+    /// Traces left out because they lack their beginning, which has not arrived or never will.
+    #[serde(default)]
+    pub traces_incomplete: u64,
     pub services: Vec<ServiceRow>,
     /// Busiest first.
     pub entry_points: Vec<EntryPoint>,

@@ -1,5 +1,7 @@
 //! The report against the simulated shop: it must find what was put in, and predict what repairing it gives.
 
+use std::sync::LazyLock;
+
 use analysis::{
     Bottleneck, CauseKind, Lang, Report, ReportOptions, SavingReference, Style, Trace, Window, compare,
     render_text, report,
@@ -9,6 +11,15 @@ use crate::shop::{Fault, Shop};
 
 fn shop(pool: usize, fault: Fault) -> Vec<Trace> {
     Shop { seed: 7, pool, requests: 2_000, fault }.traces()
+}
+
+/// The shop with a pool of 2 and of 16, nothing else wrong, and what the report says of it.
+static SMALL: LazyLock<(Vec<Trace>, Report)> = LazyLock::new(|| studied(shop(2, Fault::None)));
+static LARGE: LazyLock<(Vec<Trace>, Report)> = LazyLock::new(|| studied(shop(16, Fault::None)));
+
+fn studied(traces: Vec<Trace>) -> (Vec<Trace>, Report) {
+    let report = read(&traces);
+    (traces, report)
 }
 
 fn read(traces: &[Trace]) -> Report {
@@ -35,8 +46,8 @@ fn check(fault: Fault, want: &[(&str, &str)], kind: CauseKind) -> Bottleneck {
 
 #[test]
 fn a_small_pool_is_found_and_explained() {
-    let report = read(&shop(2, Fault::None));
-    let first = first(&report);
+    let report = &SMALL.1;
+    let first = first(report);
     assert_eq!((first.service.as_str(), first.operation.as_str()), ("payment-service", "db.pool.acquire"));
     assert_eq!(
         (first.cause.kind, first.saving_reference),
@@ -55,16 +66,15 @@ fn a_small_pool_is_found_and_explained() {
 
 #[test]
 fn the_saving_foretells_what_a_larger_pool_gives() {
-    let (small, large) = (read(&shop(2, Fault::None)), read(&shop(16, Fault::None)));
+    let (small, large) = (&SMALL.1, &LARGE.1);
     let gained = small.entry_points[0].p99_ms - large.entry_points[0].p99_ms;
-    let foretold = first(&small).saving_p99_ms;
+    let foretold = first(small).saving_p99_ms;
     assert!((foretold - gained).abs() <= 0.25 * gained, "foretold {foretold} ms, gained {gained} ms");
 }
 
 #[test]
 fn without_the_small_pool_the_card_processor_is_next() {
-    let large = read(&shop(16, Fault::None));
-    let first = first(&large);
+    let first = first(&LARGE.1);
     assert_eq!(
         (first.operation.as_str(), first.cause.kind),
         ("POST card", CauseKind::Downstream),
@@ -129,9 +139,9 @@ fn contributions_add_up_to_the_change_of_the_mean() {
 
 #[test]
 fn the_report_survives_json() {
-    let report = read(&shop(2, Fault::None));
-    let json = serde_json::to_string(&report).unwrap();
-    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let report = &SMALL.1;
+    let json = serde_json::to_string(report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), *report);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     let first = &value["entry_points"][0]["bottlenecks"][0];
     assert_eq!(
@@ -143,16 +153,15 @@ fn the_report_survives_json() {
 
 #[test]
 fn the_text_names_the_bottleneck_in_both_languages() {
-    let before = shop(2, Fault::None);
-    let compare = compare(&before, &shop(16, Fault::None));
-    let report = read(&before);
-    let english = render_text(&report, Some(&compare), Style::default());
+    let (before, report) = &*SMALL;
+    let compare = compare(before, &LARGE.0);
+    let english = render_text(report, Some(&compare), Style::default());
     println!("{english}");
     assert!(
         english
             .contains("BOTTLENECK payment-service / db.pool.acquire: waiting for a connection from the pool")
     );
-    let chinese = render_text(&report, Some(&compare), Style { lang: Lang::Zh, ..Style::default() });
+    let chinese = render_text(report, Some(&compare), Style { lang: Lang::Zh, ..Style::default() });
     println!("{chinese}\n{}", report.mermaid);
     assert!(chinese.contains("瓶颈 payment-service / db.pool.acquire: 等待连接池中的连接"));
 }
