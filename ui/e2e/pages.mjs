@@ -7,9 +7,17 @@ export async function facts(base) {
   const report = await get(`/eino/v1/bottlenecks?start=${end - 900}&end=${end}`);
   const entry = report.entry_points?.find((candidate) => candidate.bottlenecks.length > 0);
   if (!entry) throw new Error(`${base} reports no bottleneck: start "eino demo" and wait for its report`);
-  const found = await get(`/jaeger/api/traces?limit=20&service=${encodeURIComponent(entry.service)}&start=${Math.floor((end - 900) * 1e6)}&end=${Math.ceil(end * 1e6)}`);
+  const found = await get(
+    `/jaeger/api/traces?limit=20&service=${encodeURIComponent(entry.service)}&start=${Math.floor((end - 900) * 1e6)}&end=${Math.ceil(end * 1e6)}`,
+  );
   const trace = [...found.data].sort((a, b) => b.spans.length - a.spans.length)[0];
-  return { report, entry, first: entry.bottlenecks[0], trace, graph: await get(`/eino/v1/service-graph?start=${end - 900}&end=${end}`) };
+  return {
+    report,
+    entry,
+    first: entry.bottlenecks[0],
+    trace,
+    graph: await get(`/eino/v1/service-graph?start=${end - 900}&end=${end}`),
+  };
 }
 
 const RATE = 'sum by (service) (rate(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m]))';
@@ -54,7 +62,8 @@ export const PAGES = [
       await tab.locator(".wf-path").first().waitFor();
       await has(tab, ".detail", trace.spans.at(-2).operationName);
       const rows = await tab.locator(".wf-row").count();
-      if (rows !== Math.min(rows, trace.spans.length) || rows < 2) throw new Error(`${rows} rows for ${trace.spans.length} spans`);
+      if (rows !== Math.min(rows, trace.spans.length) || rows < 2)
+        throw new Error(`${rows} rows for ${trace.spans.length} spans`);
     },
   },
   {

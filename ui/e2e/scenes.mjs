@@ -105,6 +105,33 @@ export const SCENES = [
     },
   },
   {
+    name: "a server without traces says what to do",
+    async run(tab, { report }, address) {
+      const nothing = { window: report.window, traces: 0, services: [], entry_points: [], mermaid: "" };
+      await tab.route("**/eino/v1/bottlenecks*", (route) => route.fulfill({ json: nothing }));
+      await tab.route("**/eino/v1/service-graph*", (route) => route.fulfill({ json: { nodes: [], edges: [] } }));
+      await tab.goto(address("/"));
+      await has(tab, ".first-steps", "OTEL_EXPORTER_OTLP_ENDPOINT");
+      await tab.getByRole("link", { name: "Service map" }).click();
+      await has(tab, ".empty", "No calls between services");
+    },
+  },
+  {
+    name: "a server that fails or is gone is said, and asked again",
+    async run(tab, { first }, address) {
+      let isGone = true;
+      const refusal = { status: "error", errorType: "unavailable", error: "the span store is being repaired" };
+      await tab.route("**/eino/v1/bottlenecks*", (route) =>
+        isGone ? route.fulfill({ status: 400, json: refusal }) : route.continue(),
+      );
+      await tab.goto(address("/"));
+      await has(tab, ".notice.hot", "the span store is being repaired");
+      isGone = false;
+      await tab.locator(".notice .button").click();
+      await has(tab, ".where", first.service);
+    },
+  },
+  {
     name: "an address without a page says so",
     async run(tab, _known, address) {
       await tab.goto(address("/nowhere"));

@@ -22,7 +22,11 @@ process.exitCode = problems.length > 0 ? 1 : 0;
 function stale() {
   const built = readFileSync(HASH_FILE, "utf8").trim();
   const now = hashSources();
-  return built === now ? [] : [`crates/ui/assets are stale: built from ${built.slice(0, 12)}, sources are ${now.slice(0, 12)}; run "npm run build" in ui/`];
+  return built === now
+    ? []
+    : [
+        `crates/ui/assets are stale: built from ${built.slice(0, 12)}, sources are ${now.slice(0, 12)}; run "npm run build" in ui/`,
+      ];
 }
 
 function tooLarge() {
@@ -32,7 +36,8 @@ function tooLarge() {
   for (const name of readdirSync(join(ASSETS, "assets"))) {
     const size = gzipSync(readFileSync(join(ASSETS, "assets", name))).length;
     if (index.includes(name)) first += size;
-    else if (size > BUDGET.lazy) found.push(`${name} is ${size} bytes gzipped, the limit of a lazy file is ${BUDGET.lazy}`);
+    else if (size > BUDGET.lazy)
+      found.push(`${name} is ${size} bytes gzipped, the limit of a lazy file is ${BUDGET.lazy}`);
   }
   console.log(`first load ${first} bytes gzipped of ${BUDGET.first}`);
   if (first > BUDGET.first) found.push(`the first load is ${first} bytes gzipped, the limit is ${BUDGET.first}`);

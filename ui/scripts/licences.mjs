@@ -7,7 +7,10 @@ import { UI } from "./sources.mjs";
 export function licences() {
   const lock = JSON.parse(readFileSync(join(UI, "package-lock.json"), "utf8"));
   const shipped = Object.entries(lock.packages).filter(([path, info]) => path !== "" && !info.dev && !info.optional);
-  return shipped.sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, info]) => entry(path, info)).join("\n");
+  return shipped
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, info]) => entry(path, info))
+    .join("\n");
 }
 
 function entry(path, info) {

@@ -11,4 +11,8 @@ import "./styles/explore.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("BUG: index.html has no #root");
-createRoot(root).render(<AppProvider><App /></AppProvider>);
+createRoot(root).render(
+  <AppProvider>
+    <App />
+  </AppProvider>,
+);

@@ -3,7 +3,7 @@ import type { TimeRange } from "../time/range";
 import { getJson } from "./http";
 
 export type CauseKind =
-  | "pool_wait" | "lock_wait" | "self_time" | "downstream" | "network" | "retry" | "n_plus_one" | "error" | "saturation";
+  "pool_wait" | "lock_wait" | "self_time" | "downstream" | "network" | "retry" | "n_plus_one" | "error" | "saturation";
 
 export interface ServiceRow {
   service: string;

@@ -38,7 +38,10 @@ interface Envelope<T> {
 }
 
 export async function queryRange(
-  expr: string, range: TimeRange, step: number, signal: AbortSignal,
+  expr: string,
+  range: TimeRange,
+  step: number,
+  signal: AbortSignal,
 ): Promise<{ series: Series[]; warnings: string[] }> {
   const start = Math.floor(range.startMs / 1000 / step) * step;
   const end = Math.ceil(range.endMs / 1000 / step) * step;
@@ -69,7 +72,9 @@ function notes<T>(answer: Envelope<T>): string[] {
 /** `name{a="b", c="d"}`, the name of a series as PromQL writes it. */
 export function seriesName(metric: Labels): string {
   const { __name__: name = "", ...labels } = metric;
-  const pairs = Object.keys(labels).sort().map((key) => `${key}=${JSON.stringify(labels[key])}`);
+  const pairs = Object.keys(labels)
+    .sort()
+    .map((key) => `${key}=${JSON.stringify(labels[key])}`);
   return pairs.length === 0 ? name || "{}" : `${name}{${pairs.join(", ")}}`;
 }
 

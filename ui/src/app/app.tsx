@@ -11,7 +11,11 @@ import { Page, Shell } from "./shell";
 import { segmentAfter, usePlace } from "./url";
 
 export function App() {
-  return <Shell><CurrentPage /></Shell>;
+  return (
+    <Shell>
+      <CurrentPage />
+    </Shell>
+  );
 }
 
 function CurrentPage() {
@@ -19,16 +23,26 @@ function CurrentPage() {
   const traceId = segmentAfter("/traces", path);
   if (traceId !== null) return <TracePage key={traceId} id={traceId} />;
   switch (path) {
-    case "/": return <HomePage />;
-    case "/map": return <MapPage />;
-    case "/traces": return <TracesPage />;
-    case "/explore": return <ExplorePage />;
-    case "/status": return <StatusPage />;
-    default: return <NotFound />;
+    case "/":
+      return <HomePage />;
+    case "/map":
+      return <MapPage />;
+    case "/traces":
+      return <TracesPage />;
+    case "/explore":
+      return <ExplorePage />;
+    case "/status":
+      return <StatusPage />;
+    default:
+      return <NotFound />;
   }
 }
 
 function NotFound() {
   const { t } = useApp();
-  return <Page title={t("app.notfound")} range={false}><Empty title={t("app.notfound")}>{t("app.notfound.do")}</Empty></Page>;
+  return (
+    <Page title={t("app.notfound")} range={false}>
+      <Empty title={t("app.notfound")}>{t("app.notfound.do")}</Empty>
+    </Page>
+  );
 }

@@ -21,9 +21,14 @@ export function Shell({ children }: { children: ReactNode }) {
   const { t } = useApp();
   return (
     <div className="shell">
-      <a className="button skip" href="#content">{t("nav.skip")}</a>
+      <a className="button skip" href="#content">
+        {t("nav.skip")}
+      </a>
       <aside className="side">
-        <div className="brand"><img src={icon} alt="" />Eino</div>
+        <div className="brand">
+          <img src={icon} alt="" />
+          Eino
+        </div>
         <Nav />
         <Prefs />
       </aside>
@@ -33,7 +38,17 @@ export function Shell({ children }: { children: ReactNode }) {
 }
 
 /** The head and the body of one page. `range` = the page looks at a time range. */
-export function Page({ title, range = true, lead, children }: { title: string; range?: boolean; lead?: ReactNode; children: ReactNode }) {
+export function Page({
+  title,
+  range = true,
+  lead,
+  children,
+}: {
+  title: string;
+  range?: boolean;
+  lead?: ReactNode;
+  children: ReactNode;
+}) {
   useEffect(() => {
     document.title = `${title} · Eino`;
   }, [title]);
@@ -45,7 +60,9 @@ export function Page({ title, range = true, lead, children }: { title: string; r
         <Prefs />
         {range ? <RangePicker /> : null}
       </header>
-      <div className="content" id="content" tabIndex={-1}>{children}</div>
+      <div className="content" id="content" tabIndex={-1}>
+        {children}
+      </div>
     </>
   );
 }
@@ -78,11 +95,22 @@ function Prefs() {
   const label = t("app.theme", { theme: t(`app.theme.${theme}`) });
   return (
     <div className="prefs">
-      <button type="button" className="button quiet square" title={label} aria-label={label} onClick={() => setTheme(NEXT_THEME[theme])}>
+      <button
+        type="button"
+        className="button quiet square"
+        title={label}
+        aria-label={label}
+        onClick={() => setTheme(NEXT_THEME[theme])}
+      >
         <Icon name={THEME_ICON[theme]} />
       </button>
-      <button type="button" className="button quiet" title={t("app.lang.title")} lang={lang === "en" ? "zh-CN" : "en"}
-        onClick={() => setLang(lang === "en" ? "zh" : "en")}>
+      <button
+        type="button"
+        className="button quiet"
+        title={t("app.lang.title")}
+        lang={lang === "en" ? "zh-CN" : "en"}
+        onClick={() => setLang(lang === "en" ? "zh" : "en")}
+      >
         {t("app.lang")}
       </button>
     </div>

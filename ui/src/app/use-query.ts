@@ -15,9 +15,7 @@ export interface Answer<T> {
  * `key` names the question, `version` asks it again. A null key asks nothing.
  * Answers that arrive after a newer question are dropped.
  */
-export function useQuery<T>(
-  key: string | null, version: unknown, ask: (signal: AbortSignal) => Promise<T>,
-): Answer<T> {
+export function useQuery<T>(key: string | null, version: unknown, ask: (signal: AbortSignal) => Promise<T>): Answer<T> {
   const [held, setHeld] = useState<{ key: string | null; data?: T; error?: Error }>({ key: null });
   const [loading, setLoading] = useState(key !== null);
   const latestAsk = useRef(ask);

@@ -60,11 +60,20 @@ export default function LineChart({ chart, colors, hidden, lang, label, zoom, zo
 }
 
 function chartOptions(
-  parent: HTMLElement, lines: Line[], colors: Map<string, string>, lang: Lang,
-  setHover: (hover: Hover | null) => void, calls: React.RefObject<Pick<Props, "zoom" | "zoomOut">>,
+  parent: HTMLElement,
+  lines: Line[],
+  colors: Map<string, string>,
+  lang: Lang,
+  setHover: (hover: Hover | null) => void,
+  calls: React.RefObject<Pick<Props, "zoom" | "zoomOut">>,
 ): uPlot.Options {
   const paint = (css: string) => resolveColor(parent, css);
-  const axis = { stroke: paint("var(--muted)"), font: "11px Inter, system-ui, sans-serif", grid: { stroke: paint("var(--line)"), width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: paint("var(--muted)"),
+    font: "11px Inter, system-ui, sans-serif",
+    grid: { stroke: paint("var(--line)"), width: 1 },
+    ticks: { show: false },
+  };
   return {
     width: parent.clientWidth,
     height: HEIGHT,
@@ -82,18 +91,23 @@ function chartOptions(
       { ...axis, values: (_plot, splits) => splits.map((s) => axisTime(s, splits, lang)), space: 80, size: 30 },
       { ...axis, values: (_plot, splits) => splits.map(compact), size: 58 },
     ],
-    series: [{}, ...lines.map((line) => {
-      const stroke = paint(colors.get(line.key) ?? "var(--c0)");
-      return { label: line.name, stroke, width: 1.6, points: { show: isSparse(line) }, spanGaps: false };
-    })],
+    series: [
+      {},
+      ...lines.map((line) => {
+        const stroke = paint(colors.get(line.key) ?? "var(--c0)");
+        return { label: line.name, stroke, width: 1.6, points: { show: isSparse(line) }, spanGaps: false };
+      }),
+    ],
     hooks: {
       setCursor: [(plot) => setHover(hoverOf(plot, lines))],
-      setSelect: [(plot) => {
-        if (plot.select.width < 4) return;
-        const at = (px: number) => plot.posToVal(px, "x") * 1000;
-        calls.current.zoom(at(plot.select.left), at(plot.select.left + plot.select.width));
-        plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-      }],
+      setSelect: [
+        (plot) => {
+          if (plot.select.width < 4) return;
+          const at = (px: number) => plot.posToVal(px, "x") * 1000;
+          calls.current.zoom(at(plot.select.left), at(plot.select.left + plot.select.width));
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
     },
   };
 }
@@ -113,7 +127,10 @@ export function valueRange(min: number | null, max: number | null): [number, num
 
 function axisTime(seconds: number, splits: number[], lang: Lang): string {
   const span = (splits.at(-1) ?? 0) - (splits[0] ?? 0);
-  if (span > 2 * 86400) return new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", { month: "short", day: "numeric" }).format(seconds * 1000);
+  if (span > 2 * 86400)
+    return new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", { month: "short", day: "numeric" }).format(
+      seconds * 1000,
+    );
   const text = clockTime(seconds * 1000, lang);
   return splits.every((split) => split % 60 === 0) ? text.slice(0, 5) : text;
 }
@@ -133,7 +150,19 @@ function hoverOf(plot: uPlot, lines: Line[]): Hover | null {
   return { index: idx, left: left + offset, flip: left > plot.bbox.width / devicePixelRatio / 2, near };
 }
 
-function Tooltip({ hover, times, lines, colors, lang }: { hover: Hover; times: number[]; lines: Line[]; colors: Map<string, string>; lang: Lang }) {
+function Tooltip({
+  hover,
+  times,
+  lines,
+  colors,
+  lang,
+}: {
+  hover: Hover;
+  times: number[];
+  lines: Line[];
+  colors: Map<string, string>;
+  lang: Lang;
+}) {
   const values = lines.map((line) => ({ line, value: line.values[hover.index] ?? null }));
   const sorted = values.filter((one) => one.value !== null).sort((a, b) => (b.value ?? 0) - (a.value ?? 0));
   const style = hover.flip ? { right: `calc(100% - ${hover.left - 12}px)` } : { left: hover.left + 12 };
@@ -142,7 +171,9 @@ function Tooltip({ hover, times, lines, colors, lang }: { hover: Hover; times: n
       <p className="muted">{dateTime((times[hover.index] ?? 0) * 1000, lang)}</p>
       {sorted.slice(0, TOOLTIP_LINES).map(({ line, value }) => (
         <p key={line.key} className={line.key === hover.near ? "near" : ""}>
-          <i className="dot" style={{ background: colors.get(line.key) }} /><span className="ellipsis">{line.name}</span><b>{compact(value ?? 0)}</b>
+          <i className="dot" style={{ background: colors.get(line.key) }} />
+          <span className="ellipsis">{line.name}</span>
+          <b>{compact(value ?? 0)}</b>
         </p>
       ))}
       {sorted.length > TOOLTIP_LINES ? <p className="muted">+{sorted.length - TOOLTIP_LINES}</p> : null}
@@ -161,7 +192,8 @@ function resolveColor(parent: HTMLElement, css: string): string {
 
 /** Changes when the page turns dark or light, whoever asked for it. */
 function useColorScheme(): string {
-  const read = () => `${document.documentElement.dataset["theme"] ?? ""} ${window.matchMedia("(prefers-color-scheme: dark)").matches}`;
+  const read = () =>
+    `${document.documentElement.dataset["theme"] ?? ""} ${window.matchMedia("(prefers-color-scheme: dark)").matches}`;
   const [scheme, setScheme] = useState(read);
   useEffect(() => {
     const update = () => setScheme(read());

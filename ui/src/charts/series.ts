@@ -61,7 +61,9 @@ export function shortNames(metrics: Labels[]): string[] {
   const keys = [...new Set(metrics.flatMap((metric) => Object.keys(metric)))];
   const differing = keys.filter((key) => new Set(metrics.map((metric) => metric[key])).size > 1).sort();
   return metrics.map((metric) => {
-    const kept = Object.fromEntries(differing.filter((key) => metric[key] !== undefined).map((key) => [key, metric[key] ?? ""]));
+    const kept = Object.fromEntries(
+      differing.filter((key) => metric[key] !== undefined).map((key) => [key, metric[key] ?? ""]),
+    );
     const values = Object.values(kept);
     if (differing.length === 1 && values.length === 1) return values[0] || "{}";
     return seriesName(kept);

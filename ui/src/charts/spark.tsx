@@ -1,5 +1,13 @@
 /** Bars of one small series, the last at the right. Decoration: the number stands beside it. */
-export function SparkBars({ values, width = 120, height = 24 }: { values: (number | null)[]; width?: number; height?: number }) {
+export function SparkBars({
+  values,
+  width = 120,
+  height = 24,
+}: {
+  values: (number | null)[];
+  width?: number;
+  height?: number;
+}) {
   const max = Math.max(...values.map((value) => value ?? 0), 0);
   if (max <= 0) return <span className="muted">–</span>;
   const step = width / values.length;

@@ -3,7 +3,9 @@ import type { GraphEdge, GraphNode, ServiceGraph } from "../api/eino";
 
 /** Px by kind: what has no numbers of its own needs less room. */
 export const SIZE: Record<GraphNode["kind"], { width: number; height: number }> = {
-  service: { width: 184, height: 80 }, external: { width: 146, height: 60 }, user: { width: 112, height: 56 },
+  service: { width: 184, height: 80 },
+  external: { width: 146, height: 60 },
+  user: { width: 112, height: 56 },
 };
 
 export interface PlacedNode extends GraphNode {
@@ -95,7 +97,9 @@ export function line(points: Point[]): Pick<PlacedEdge, "path" | "tip" | "label"
 /** A point on the line near its middle: a bend pulls the line only half of the way. */
 function middleOf(points: Point[]): Point {
   const last = points.length - 1;
-  const [before, here, after] = [Math.floor((last - 1) / 2), Math.floor(last / 2), Math.ceil((last + 1) / 2)].map((i) => points[Math.max(0, i)] ?? { x: 0, y: 0 });
+  const [before, here, after] = [Math.floor((last - 1) / 2), Math.floor(last / 2), Math.ceil((last + 1) / 2)].map(
+    (i) => points[Math.max(0, i)] ?? { x: 0, y: 0 },
+  );
   if (!before || !here || !after) return { x: 0, y: 0 };
   if (last % 2 === 1) return { x: (here.x + after.x) / 2, y: (here.y + after.y) / 2 };
   return { x: (before.x + 2 * here.x + after.x) / 4, y: (before.y + 2 * here.y + after.y) / 4 };

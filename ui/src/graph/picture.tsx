@@ -18,13 +18,30 @@ export function Picture({ layout, chosen, choose }: Props) {
   const near = new Set(layout.edges.filter(isNear).flatMap((edge) => [edge.source, edge.target]));
   const label = t("map.label", { nodes: layout.nodes.length, edges: layout.edges.length });
   return (
-    <svg className="map" viewBox={`0 0 ${layout.width} ${layout.height}`} role="group" aria-label={label}
+    <svg
+      className="map"
+      viewBox={`0 0 ${layout.width} ${layout.height}`}
+      role="group"
+      aria-label={label}
       style={{ maxWidth: layout.width * 1.2, aspectRatio: `${layout.width} / ${layout.height}` }}
-      onClick={(event) => event.target === event.currentTarget && choose(undefined)}>
-      {layout.edges.map((edge) => <Edge key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`} edge={edge} direction={layout.direction} dim={!isNear(edge)} />)}
+      onClick={(event) => event.target === event.currentTarget && choose(undefined)}
+    >
+      {layout.edges.map((edge) => (
+        <Edge
+          key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`}
+          edge={edge}
+          direction={layout.direction}
+          dim={!isNear(edge)}
+        />
+      ))}
       {layout.nodes.map((node) => (
-        <Node key={node.id} node={node} chosen={node.id === chosen} dim={chosen !== undefined && !near.has(node.id) && node.id !== chosen}
-          choose={() => choose(node.id === chosen ? undefined : node.id)} />
+        <Node
+          key={node.id}
+          node={node}
+          chosen={node.id === chosen}
+          dim={chosen !== undefined && !near.has(node.id) && node.id !== chosen}
+          choose={() => choose(node.id === chosen ? undefined : node.id)}
+        />
       ))}
     </svg>
   );
@@ -38,9 +55,17 @@ function Edge({ edge, direction, dim }: { edge: PlacedEdge; direction: Layout["d
   return (
     <g className={classes}>
       <path d={edge.path} style={{ strokeWidth: edge.width }} />
-      <path className="tip" d="M0,0 L-11,-5.5 L-11,5.5 Z" transform={`translate(${x},${y}) rotate(${(angle * 180) / Math.PI})`} />
-      <text x={edge.label.x + dx} y={edge.label.y + dy[0]} textAnchor={anchor}>{rate(edge.rate_per_s)}</text>
-      <text x={edge.label.x + dx} y={edge.label.y + dy[1]} textAnchor={anchor}>{duration(edge.p95_ms)}</text>
+      <path
+        className="tip"
+        d="M0,0 L-11,-5.5 L-11,5.5 Z"
+        transform={`translate(${x},${y}) rotate(${(angle * 180) / Math.PI})`}
+      />
+      <text x={edge.label.x + dx} y={edge.label.y + dy[0]} textAnchor={anchor}>
+        {rate(edge.rate_per_s)}
+      </text>
+      <text x={edge.label.x + dx} y={edge.label.y + dy[1]} textAnchor={anchor}>
+        {duration(edge.p95_ms)}
+      </text>
     </g>
   );
 }
@@ -55,11 +80,22 @@ function Node({ node, chosen, dim, choose }: { node: PlacedNode; chosen: boolean
     choose();
   };
   return (
-    <g className={classes} transform={`translate(${node.x - width / 2},${node.y - height / 2})`} tabIndex={0} role="button"
-      aria-pressed={chosen} aria-label={describe(node, t)} onClick={choose} onKeyDown={onKey}>
+    <g
+      className={classes}
+      transform={`translate(${node.x - width / 2},${node.y - height / 2})`}
+      tabIndex={0}
+      role="button"
+      aria-pressed={chosen}
+      onClick={choose}
+      onKeyDown={onKey}
+    >
       <rect className="frame" width={width} height={height} rx={node.kind === "user" ? height / 2 : 10} />
-      <text className="name" x={width / 2} y={node.kind === "service" ? 26 : height / 2 - 3} textAnchor="middle">{short(nameOf(node, t))}</text>
-      {node.kind === "service" ? <Numbers node={node} /> : (
+      <text className="name" x={width / 2} y={node.kind === "service" ? 26 : height / 2 - 3} textAnchor="middle">
+        {short(nameOf(node, t))}
+      </text>
+      {node.kind === "service" ? (
+        <Numbers node={node} />
+      ) : (
         <text className="sub" x={width / 2} y={height / 2 + 16} textAnchor="middle">
           {node.kind === "user" ? rate(node.rate_per_s) : `${t("map.external")} · P95 ${duration(node.p95_ms)}`}
         </text>
@@ -72,14 +108,22 @@ function Node({ node, chosen, dim, choose }: { node: PlacedNode; chosen: boolean
 function Numbers({ node }: { node: PlacedNode }) {
   const { t } = useApp();
   const failing = (node.error_ratio ?? 0) > 0;
-  const cells = [[t("col.rate"), rate(node.rate_per_s)], ["P95", duration(node.p95_ms)], [t("col.errors"), percent(node.error_ratio)]] as const;
+  const cells = [
+    [t("col.rate"), rate(node.rate_per_s)],
+    ["P95", duration(node.p95_ms)],
+    [t("col.errors"), percent(node.error_ratio)],
+  ] as const;
   return (
     <>
       <line className="rule" x1="12" x2={SIZE.service.width - 12} y1="37" y2="37" />
       {cells.map(([label, value], i) => (
         <g key={label} transform={`translate(${[12, 66, 122][i]},0)`}>
-          <text className="label" y="52">{label}</text>
-          <text className={i === 2 && failing ? "value failing" : "value"} y="68">{i === 2 && failing ? `▲ ${value}` : value}</text>
+          <text className="label" y="52">
+            {label}
+          </text>
+          <text className={i === 2 && failing ? "value failing" : "value"} y="68">
+            {i === 2 && failing ? `▲ ${value}` : value}
+          </text>
         </g>
       ))}
     </>
@@ -93,20 +137,16 @@ function Flag({ node }: { node: PlacedNode }) {
   const width = 18 + [...text].reduce((sum, char) => sum + (char > "\u2fff" ? 12 : 6.4), 0);
   return (
     <g className="flag" transform={`translate(${(SIZE.service.width - width) / 2},-15)`}>
-      <rect width={width} height="22" rx="11" /><text x={width / 2} y="15" textAnchor="middle">{text}</text>
+      <rect width={width} height="22" rx="11" />
+      <text x={width / 2} y="15" textAnchor="middle">
+        {text}
+      </text>
     </g>
   );
 }
 
 function nameOf(node: GraphNode, t: ReturnType<typeof useApp>["t"]): string {
   return node.kind === "user" ? t("map.user") : node.id;
-}
-
-function describe(node: GraphNode, t: ReturnType<typeof useApp>["t"]): string {
-  const parts = [nameOf(node, t), rate(node.rate_per_s), `P95 ${duration(node.p95_ms)}`, `${t("col.errors")} ${percent(node.error_ratio)}`];
-  if (node.hot) parts.push(t("map.hot"));
-  if (node.kind === "external") parts.push(t("map.external"));
-  return parts.join(", ");
 }
 
 function short(text: string): string {

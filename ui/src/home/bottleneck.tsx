@@ -14,27 +14,39 @@ export function BottleneckCard({ entry }: { entry: EntryPoint }) {
     <section className="panel bottleneck" aria-labelledby="bottleneck-where">
       <div className="bottleneck-main">
         <p className="eyebrow">
-          <span className="badge hot"><Icon name="flame" size={13} />{t("home.bottleneck")}</span>
+          <span className="badge hot">
+            <Icon name="flame" size={13} />
+            {t("home.bottleneck")}
+          </span>
           <span className="muted">{t("home.of", { entry: `${entry.service} · ${entry.operation}` })}</span>
         </p>
         <h2 id="bottleneck-where" className="where">
-          {first.service}<span className="slash"> / </span><span className="operation">{first.operation}</span>
+          {first.service}
+          <span className="slash"> / </span>
+          <span className="operation">{first.operation}</span>
         </h2>
         <p className="because">{t(`cause.${first.cause.kind}`)}</p>
         <Saving entry={entry} first={first} />
         <Facts bottleneck={first} />
         <div className="actions">
-          <Link className="button primary" to="/traces"
-            params={{ service: entry.service, operation: entry.operation, min: minDuration, sort: "duration" }}>
+          <Link
+            className="button primary"
+            to="/traces"
+            params={{ service: entry.service, operation: entry.operation, min: minDuration, sort: "duration" }}
+          >
             {t("home.slow")}
           </Link>
-          <Link className="button" to="/map" params={{ node: first.service }}>{t("home.onmap")}</Link>
+          <Link className="button" to="/map" params={{ node: first.service }}>
+            {t("home.onmap")}
+          </Link>
         </div>
       </div>
       <div className="bottleneck-side">
         <h3>{t("home.why")}</h3>
         <ul className="evidence">
-          {first.cause.evidence.map((line) => <li key={line}>{line}</li>)}
+          {first.cause.evidence.map((line) => (
+            <li key={line}>{line}</li>
+          ))}
         </ul>
       </div>
       {others.length > 0 ? <Others bottlenecks={others} firstSaving={first.saving_p99_ms} /> : null}
@@ -52,15 +64,23 @@ function Saving({ entry, first }: { entry: EntryPoint; first: Bottleneck }) {
   const text = t("home.saves", { saving: "\u0000", service: entry.service, p99: roundMs(now) }).split("\u0000");
   return (
     <>
-      <p className="saves">{text[0]}<strong>{roundMs(saving)}</strong>{text[1]}</p>
+      <p className="saves">
+        {text[0]}
+        <strong>{roundMs(saving)}</strong>
+        {text[1]}
+      </p>
       <div className="p99" role="img" aria-label={label}>
         <div className="p99-bar">
           <i className="kept" style={{ width: `${(1 - share) * 100}%` }} />
           <i className="saved" style={{ width: `${share * 100}%` }} />
         </div>
         <div className="p99-text">
-          <span><b>{roundMs(now - saving)}</b> <span className="muted">{t("home.p99.then")}</span></span>
-          <span><b>{roundMs(now)}</b> <span className="muted">{t("home.p99.now")}</span></span>
+          <span>
+            <b>{roundMs(now - saving)}</b> <span className="muted">{t("home.p99.then")}</span>
+          </span>
+          <span>
+            <b>{roundMs(now)}</b> <span className="muted">{t("home.p99.now")}</span>
+          </span>
         </div>
       </div>
     </>
@@ -72,10 +92,22 @@ function Facts({ bottleneck }: { bottleneck: Bottleneck }) {
   const reference = t(`home.reference.${bottleneck.saving_reference}`);
   return (
     <dl className="facts">
-      <div><dt>{t("home.pathshare")}</dt><dd>{percent(bottleneck.critical_path_share)}</dd></div>
-      <div title={t("home.lift.help")}><dt>{t("home.lift")}</dt><dd>× {digits(bottleneck.tail_lift)}</dd></div>
-      <div><dt>{t("home.confidence")}</dt><dd>{percent(bottleneck.confidence)}</dd></div>
-      <div className="wide"><dt>{t("home.reference")}</dt><dd>{reference}</dd></div>
+      <div>
+        <dt>{t("home.pathshare")}</dt>
+        <dd>{percent(bottleneck.critical_path_share)}</dd>
+      </div>
+      <div title={t("home.lift.help")}>
+        <dt>{t("home.lift")}</dt>
+        <dd>× {digits(bottleneck.tail_lift)}</dd>
+      </div>
+      <div>
+        <dt>{t("home.confidence")}</dt>
+        <dd>{percent(bottleneck.confidence)}</dd>
+      </div>
+      <div className="wide">
+        <dt>{t("home.reference")}</dt>
+        <dd>{reference}</dd>
+      </div>
     </dl>
   );
 }
@@ -90,14 +122,20 @@ function Others({ bottlenecks, firstSaving }: { bottlenecks: Bottleneck[]; first
           <li key={b.rank}>
             <span className="rank">{b.rank}</span>
             <span className="what">
-              <span className="ellipsis">{b.service} <span className="muted">/</span> {b.operation}</span>
+              <span className="ellipsis">
+                {b.service} <span className="muted">/</span> {b.operation}
+              </span>
               <span className="muted ellipsis">{t(`cause.${b.cause.kind}`)}</span>
             </span>
             <span className="bar" title={t("home.saving")}>
-              <span className="meter"><i style={{ width: `${widthOf(b.saving_p99_ms, firstSaving)}%` }} /></span>
+              <span className="meter">
+                <i style={{ width: `${widthOf(b.saving_p99_ms, firstSaving)}%` }} />
+              </span>
             </span>
             <span className="num">{b.saving_p99_ms > 0 ? `−${roundMs(b.saving_p99_ms)}` : "0 ms"}</span>
-            <span className="num muted share" title={t("home.pathshare")}>{percent(b.critical_path_share)}</span>
+            <span className="num muted share" title={t("home.pathshare")}>
+              {percent(b.critical_path_share)}
+            </span>
           </li>
         ))}
       </ol>

@@ -22,21 +22,36 @@ export function ServicesTable({ rows, trend, hot }: Props) {
       <table className="services">
         <thead>
           <tr>
-            <th>{t("col.service")}</th><th className="num">{t("col.requests")}</th><th className="num">{t("col.rate")}</th>
-            <th className="trend">{t("col.trend")}</th><th className="num">{t("col.avg")}</th><th className="num">P50</th>
-            <th className="num">P95</th><th className="num">P99</th><th className="num">{t("col.errors")}</th>
+            <th>{t("col.service")}</th>
+            <th className="num">{t("col.requests")}</th>
+            <th className="num">{t("col.rate")}</th>
+            <th className="trend">{t("col.trend")}</th>
+            <th className="num">{t("col.avg")}</th>
+            <th className="num">P50</th>
+            <th className="num">P95</th>
+            <th className="num">P99</th>
+            <th className="num">{t("col.errors")}</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
             <tr key={row.service}>
               <td className="name">
-                <Link className="text" to="/traces" params={{ service: row.service }}>{row.service}</Link>
-                {row.service === hot ? <span className="badge hot"><Icon name="flame" size={12} />{t("home.bottleneck")}</span> : null}
+                <Link className="text" to="/traces" params={{ service: row.service }}>
+                  {row.service}
+                </Link>
+                {row.service === hot ? (
+                  <span className="badge hot">
+                    <Icon name="flame" size={12} />
+                    {t("home.bottleneck")}
+                  </span>
+                ) : null}
               </td>
               <Cell label={t("col.requests")}>{count(row.requests, lang)}</Cell>
               <Cell label={t("col.rate")}>{rate(row.rate_per_s)}</Cell>
-              <td className="trend"><SparkBars values={trend.get(row.service) ?? []} /></td>
+              <td className="trend">
+                <SparkBars values={trend.get(row.service) ?? []} />
+              </td>
               <Cell label={t("col.avg")}>{duration(row.avg_ms)}</Cell>
               <Cell label="P50">{duration(row.p50_ms)}</Cell>
               <Cell label="P95">{duration(row.p95_ms)}</Cell>
@@ -56,12 +71,20 @@ export function ServicesTable({ rows, trend, hot }: Props) {
 }
 
 function Cell({ label, children }: { label: string; children: string }) {
-  return <td className="num" data-label={label}>{children}</td>;
+  return (
+    <td className="num" data-label={label}>
+      {children}
+    </td>
+  );
 }
 
 function ErrorLink({ row }: { row: ServiceRow }) {
   return (
-    <Link className={row.error_ratio >= 0.05 ? "errors bad" : "errors"} to="/traces" params={{ service: row.service, tags: "error=true" }}>
+    <Link
+      className={row.error_ratio >= 0.05 ? "errors bad" : "errors"}
+      to="/traces"
+      params={{ service: row.service, tags: "error=true" }}
+    >
       {percent(row.error_ratio)}
     </Link>
   );

@@ -24,7 +24,12 @@ export function HomePage() {
     <Page title={t("nav.services")}>
       {report.error ? <Failure error={report.error} /> : null}
       {report.data ? <Body report={report.data} trend={trend.data ?? new Map()} /> : null}
-      {!report.data && !report.error ? <><Skeleton height={292} /><Skeleton height={240} label={false} /></> : null}
+      {!report.data && !report.error ? (
+        <>
+          <Skeleton height={292} />
+          <Skeleton height={240} label={false} />
+        </>
+      ) : null}
     </Page>
   );
 }
@@ -34,7 +39,9 @@ function Body({ report, trend }: { report: Report; trend: Map<string, (number | 
   if (report.traces === 0 && report.services.length === 0) return <FirstSteps />;
   const { start_ms, end_ms } = report.window;
   const read = t("home.read", {
-    traces: count(report.traces, lang), from: clockTime(start_ms, lang), to: clockTime(end_ms, lang),
+    traces: count(report.traces, lang),
+    from: clockTime(start_ms, lang),
+    to: clockTime(end_ms, lang),
   });
   return (
     <>
@@ -58,7 +65,13 @@ function Bottlenecks({ report }: { report: Report }) {
   const found = names.findIndex((name) => name === wanted);
   const entry = report.entry_points[found >= 0 ? found : 0];
   if (!entry || entry.bottlenecks.length === 0) {
-    return <section className="panel"><Empty icon="check" title={t("home.calm")}>{t("home.calm.do")}</Empty></section>;
+    return (
+      <section className="panel">
+        <Empty icon="check" title={t("home.calm")}>
+          {t("home.calm.do")}
+        </Empty>
+      </section>
+    );
   }
   return (
     <>
@@ -66,9 +79,15 @@ function Bottlenecks({ report }: { report: Report }) {
         <div className="entries" role="group" aria-label={t("home.entry")}>
           <span className="muted">{t("home.entry")}</span>
           {report.entry_points.map((choice, i) => (
-            <button type="button" className="button" key={names[i]} aria-pressed={choice === entry}
-              onClick={() => setParams({ entry: names[i] })}>
-              {choice.bottlenecks.length > 0 ? <Icon name="flame" size={14} /> : null}{names[i]}
+            <button
+              type="button"
+              className="button"
+              key={names[i]}
+              aria-pressed={choice === entry}
+              onClick={() => setParams({ entry: names[i] })}
+            >
+              {choice.bottlenecks.length > 0 ? <Icon name="flame" size={14} /> : null}
+              {names[i]}
             </button>
           ))}
         </div>
@@ -98,4 +117,3 @@ async function fetchTrend(range: TimeRange, signal: AbortSignal): Promise<Map<st
   });
   return new Map(rows);
 }
-

@@ -30,7 +30,13 @@ function Body({ graph }: { graph: ServiceGraph }) {
   const chosen = graph.nodes.some((node) => node.id === asked) ? asked : undefined;
   const placed = useLayout(graph);
   if (graph.nodes.length === 0) {
-    return <section className="panel"><Empty icon="map" title={t("map.empty")}>{t("map.empty.do")}</Empty></section>;
+    return (
+      <section className="panel">
+        <Empty icon="map" title={t("map.empty")}>
+          {t("map.empty.do")}
+        </Empty>
+      </section>
+    );
   }
   const choose = (id: string | undefined) => setParams({ node: id }, "replace");
   return (
@@ -75,9 +81,18 @@ function Legend() {
   const { t } = useApp();
   return (
     <ul className="legend muted">
-      <li><i className="key hot" />{t("map.legend.hot")}</li>
-      <li><i className="key external" />{t("map.legend.external")}</li>
-      <li><span className="key-text">▲</span>{t("map.legend.errors")}</li>
+      <li>
+        <i className="key hot" />
+        {t("map.legend.hot")}
+      </li>
+      <li>
+        <i className="key external" />
+        {t("map.legend.external")}
+      </li>
+      <li>
+        <span className="key-text">▲</span>
+        {t("map.legend.errors")}
+      </li>
     </ul>
   );
 }
@@ -92,9 +107,14 @@ function Calls({ graph, chosen }: { graph: ServiceGraph; chosen: string | undefi
         <h2 id="calls-head">{chosen === undefined ? t("map.calls") : t("map.calls.of", { service: chosen })}</h2>
         {chosen === undefined ? null : (
           <span className="end actions-row">
-            {isService ? <Link className="button" to="/traces" params={{ service: chosen }}>{t("map.traces")}</Link> : null}
+            {isService ? (
+              <Link className="button" to="/traces" params={{ service: chosen }}>
+                {t("map.traces")}
+              </Link>
+            ) : null}
             <button type="button" className="button" onClick={() => setParams({ node: undefined }, "replace")}>
-              <Icon name="close" size={12} />{t("map.close")}
+              <Icon name="close" size={12} />
+              {t("map.close")}
             </button>
           </span>
         )}
@@ -102,15 +122,26 @@ function Calls({ graph, chosen }: { graph: ServiceGraph; chosen: string | undefi
       <div className="table-scroll">
         <table className="calls-table">
           <thead>
-            <tr><th>{t("map.from")}</th><th>{t("map.to")}</th><th className="num calls">{t("map.calls")}</th><th className="num">{t("col.rate")}</th>
-              <th className="num">P95</th><th className="num">{t("col.errors")}</th></tr>
+            <tr>
+              <th>{t("map.from")}</th>
+              <th>{t("map.to")}</th>
+              <th className="num calls">{t("map.calls")}</th>
+              <th className="num">{t("col.rate")}</th>
+              <th className="num">P95</th>
+              <th className="num">{t("col.errors")}</th>
+            </tr>
           </thead>
           <tbody>
             {edges.map((edge) => (
               <tr key={`${edge.source} ${edge.target} ${edge.connection_type ?? ""}`}>
-                <td>{edge.source}</td><td>{edge.target}</td><td className="num calls">{count(edge.calls, lang)}</td>
-                <td className="num">{rate(edge.rate_per_s)}</td><td className="num">{duration(edge.p95_ms)}</td>
-                <td className={edge.errors > 0 ? "num errors" : "num muted"}>{percent(edge.calls > 0 ? edge.errors / edge.calls : 0)}</td>
+                <td>{edge.source}</td>
+                <td>{edge.target}</td>
+                <td className="num calls">{count(edge.calls, lang)}</td>
+                <td className="num">{rate(edge.rate_per_s)}</td>
+                <td className="num">{duration(edge.p95_ms)}</td>
+                <td className={edge.errors > 0 ? "num errors" : "num muted"}>
+                  {percent(edge.calls > 0 ? edge.errors / edge.calls : 0)}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -27,18 +27,41 @@ export function StatusPage() {
 function Targets({ targets }: { targets: Target[] }) {
   const { t } = useApp();
   const up = targets.filter((target) => target.health === "up").length;
-  const sorted = [...targets].sort((a, b) => compare(a.health === "down" ? 0 : 1, b.health === "down" ? 0 : 1) || compare(a.scrapePool, b.scrapePool) || compare(a.scrapeUrl, b.scrapeUrl));
+  const sorted = [...targets].sort(
+    (a, b) =>
+      compare(a.health === "down" ? 0 : 1, b.health === "down" ? 0 : 1) ||
+      compare(a.scrapePool, b.scrapePool) ||
+      compare(a.scrapeUrl, b.scrapeUrl),
+  );
   return (
     <section className="panel" aria-labelledby="targets-head">
       <div className="panel-head">
         <h2 id="targets-head">{t("status.targets")}</h2>
-        {targets.length > 0 ? <span className={up === targets.length ? "badge good" : "badge hot"}>{t("status.upof", { up, all: targets.length })}</span> : null}
+        {targets.length > 0 ? (
+          <span className={up === targets.length ? "badge good" : "badge hot"}>
+            {t("status.upof", { up, all: targets.length })}
+          </span>
+        ) : null}
       </div>
-      {targets.length === 0 ? <Empty title={t("status.targets.none")}>{t("status.targets.none.do")}</Empty> : (
+      {targets.length === 0 ? (
+        <Empty title={t("status.targets.none")}>{t("status.targets.none.do")}</Empty>
+      ) : (
         <div className="table-scroll">
           <table className="targets">
-            <thead><tr><th>{t("status.endpoint")}</th><th>{t("col.state")}</th><th>{t("status.labels")}</th><th className="num">{t("status.scraped")}</th><th className="num">{t("status.took")}</th></tr></thead>
-            <tbody>{sorted.map((target) => <TargetRow key={`${target.scrapePool} ${target.scrapeUrl}`} target={target} />)}</tbody>
+            <thead>
+              <tr>
+                <th>{t("status.endpoint")}</th>
+                <th>{t("col.state")}</th>
+                <th>{t("status.labels")}</th>
+                <th className="num">{t("status.scraped")}</th>
+                <th className="num">{t("status.took")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {sorted.map((target) => (
+                <TargetRow key={`${target.scrapePool} ${target.scrapeUrl}`} target={target} />
+              ))}
+            </tbody>
           </table>
         </div>
       )}
@@ -59,9 +82,27 @@ function TargetRow({ target }: { target: Target }) {
   const { job, instance, ...labels } = target.labels;
   return (
     <tr>
-      <td className="mono endpoint">{target.scrapeUrl}{target.lastError ? <p className="field-error">{target.lastError}</p> : null}</td>
-      <td><span className={`badge ${tone}`}><Icon name={icon} size={12} />{t(`status.${target.health}`)}</span></td>
-      <td><div className="labels">{Object.entries({ job, instance, ...labels }).filter(([, value]) => value !== undefined).map(([key, value]) => <span className="badge" key={key}>{key}={value}</span>)}</div></td>
+      <td className="mono endpoint">
+        {target.scrapeUrl}
+        {target.lastError ? <p className="field-error">{target.lastError}</p> : null}
+      </td>
+      <td>
+        <span className={`badge ${tone}`}>
+          <Icon name={icon} size={12} />
+          {t(`status.${target.health}`)}
+        </span>
+      </td>
+      <td>
+        <div className="labels">
+          {Object.entries({ job, instance, ...labels })
+            .filter(([, value]) => value !== undefined)
+            .map(([key, value]) => (
+              <span className="badge" key={key}>
+                {key}={value}
+              </span>
+            ))}
+        </div>
+      </td>
       <td className="num muted">{scrapedMs > 0 ? ago(scrapedMs, Date.now(), lang) : DASH}</td>
       <td className="num">{target.lastScrapeDuration > 0 ? duration(target.lastScrapeDuration * 1000) : DASH}</td>
     </tr>
@@ -75,24 +116,55 @@ function Server({ status }: { status: Status }) {
   return (
     <>
       {warnings.length > 0 ? (
-        <div className="notice"><Icon name="warning" size={18} />
-          <div><strong>{t("status.warnings")}</strong>{warnings.map((text) => <p key={String(text)} className="muted">{plain(text)}</p>)}</div></div>
+        <div className="notice">
+          <Icon name="warning" size={18} />
+          <div>
+            <strong>{t("status.warnings")}</strong>
+            {warnings.map((text) => (
+              <p key={String(text)} className="muted">
+                {plain(text)}
+              </p>
+            ))}
+          </div>
+        </div>
       ) : null}
       <div className="status-grid">
         <section className="panel">
-          <div className="panel-head"><h2>{t("status.server")}</h2></div>
+          <div className="panel-head">
+            <h2>{t("status.server")}</h2>
+          </div>
           <dl className="pairs">
             <Pair name={t("status.version")}>{version ?? DASH}</Pair>
             <Pair name={t("status.role")}>{role ?? DASH}</Pair>
-            {started_ms ? <Pair name={t("status.started")}>{dateTime(started_ms, lang)} · {duration(nowMs - started_ms)}</Pair> : null}
-            {Object.entries(listeners).map(([name, address]) => <Pair key={name} name={`${t("status.listeners")} · ${name}`}><span className="mono">{plain(address)}</span></Pair>)}
-            {Object.entries(more).map(([name, value]) => <Pair key={name} name={name}><span className="mono">{plain(value)}</span></Pair>)}
+            {started_ms ? (
+              <Pair name={t("status.started")}>
+                {dateTime(started_ms, lang)} · {duration(nowMs - started_ms)}
+              </Pair>
+            ) : null}
+            {Object.entries(listeners).map(([name, address]) => (
+              <Pair key={name} name={`${t("status.listeners")} · ${name}`}>
+                <span className="mono">{plain(address)}</span>
+              </Pair>
+            ))}
+            {Object.entries(more).map(([name, value]) => (
+              <Pair key={name} name={name}>
+                <span className="mono">{plain(value)}</span>
+              </Pair>
+            ))}
           </dl>
         </section>
         {isObject(stores) ? (
           <section className="panel">
-            <div className="panel-head"><h2>{t("status.stores")}</h2></div>
-            <dl className="pairs">{flatten(stores).map(([name, value]) => <Pair key={name} name={name}>{amount(name, value, lang)}</Pair>)}</dl>
+            <div className="panel-head">
+              <h2>{t("status.stores")}</h2>
+            </div>
+            <dl className="pairs">
+              {flatten(stores).map(([name, value]) => (
+                <Pair key={name} name={name}>
+                  {amount(name, value, lang)}
+                </Pair>
+              ))}
+            </dl>
           </section>
         ) : null}
       </div>
@@ -101,7 +173,12 @@ function Server({ status }: { status: Status }) {
 }
 
 function Pair({ name, children }: { name: string; children: React.ReactNode }) {
-  return <div><dt>{name}</dt><dd>{children}</dd></div>;
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -110,7 +187,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** `{metrics: {series: 3}}` as `metrics.series` 3. */
 function flatten(value: Record<string, unknown>, prefix = ""): [string, unknown][] {
-  return Object.entries(value).flatMap(([name, inner]) => (isObject(inner) ? flatten(inner, `${prefix}${name}.`) : [[prefix + name, inner] as [string, unknown]]));
+  return Object.entries(value).flatMap(([name, inner]) =>
+    isObject(inner) ? flatten(inner, `${prefix}${name}.`) : [[prefix + name, inner] as [string, unknown]],
+  );
 }
 
 /** Units are the end of a name, as everywhere in this system. */

@@ -23,14 +23,26 @@ export function TracePage({ id }: { id: string }) {
   const isMissing = trace.data === null || (trace.error instanceof ApiError && trace.error.status === 404);
   const title = trace.data ? rootTitle(trace.data) : t("traces.title");
   const back = (
-    <Link className="button quiet square" to="/traces" title={t("trace.back")}><Icon name="left" /><span className="hidden-visually">{t("trace.back")}</span></Link>
+    <Link className="button quiet square" to="/traces" title={t("trace.back")}>
+      <Icon name="left" />
+      <span className="hidden-visually">{t("trace.back")}</span>
+    </Link>
   );
   return (
     <Page title={title} range={false} lead={back}>
-      {isMissing ? <section className="panel"><Empty title={t("trace.missing")}>{t("trace.missing.do")}</Empty></section> : null}
+      {isMissing ? (
+        <section className="panel">
+          <Empty title={t("trace.missing")}>{t("trace.missing.do")}</Empty>
+        </section>
+      ) : null}
       {trace.error && !isMissing ? <Failure error={trace.error} /> : null}
       {trace.data ? <Body trace={trace.data} /> : null}
-      {trace.loading && !trace.data ? <><Skeleton height={150} /><Skeleton height={360} label={false} /></> : null}
+      {trace.loading && !trace.data ? (
+        <>
+          <Skeleton height={150} />
+          <Skeleton height={360} label={false} />
+        </>
+      ) : null}
     </Page>
   );
 }
@@ -56,35 +68,67 @@ function Body({ trace: json }: { trace: JaegerTrace }) {
   }, [trace, collapsed, onlyPath, bySpan]);
   const chosen = params.get("span") ?? undefined;
   const choose = (id: string | undefined) => setParams({ span: id }, "replace");
-  const fold = (id: string, closed: boolean) => setCollapsed((old) => {
-    const next = new Set(old);
-    if (closed) next.add(id);
-    else next.delete(id);
-    return next;
-  });
+  const fold = (id: string, closed: boolean) =>
+    setCollapsed((old) => {
+      const next = new Set(old);
+      if (closed) next.add(id);
+      else next.delete(id);
+      return next;
+    });
   const row = trace.rows.find((candidate) => candidate.span.spanID === chosen);
   return (
     <>
       <section className="panel trace-summary">
         <Summary trace={trace} />
         {path.error ? <p className="muted">{t("trace.path.none", { error: path.error.message })}</p> : null}
-        {pieces.length > 0 ? <PathStrip pieces={pieces} durationUs={trace.durationUs} colors={colors} choose={choose} /> : null}
+        {pieces.length > 0 ? (
+          <PathStrip pieces={pieces} durationUs={trace.durationUs} colors={colors} choose={choose} />
+        ) : null}
       </section>
       <div className={row ? "trace-body with-detail" : "trace-body"}>
         <section className="panel">
           <div className="panel-head wf-tools">
-            <button type="button" className="button" aria-pressed={onlyPath} onClick={() => setParams({ path: onlyPath ? undefined : "only" }, "replace")}>
-              <i className="path-key" />{t("trace.path.only")}
+            <button
+              type="button"
+              className="button"
+              aria-pressed={onlyPath}
+              onClick={() => setParams({ path: onlyPath ? undefined : "only" }, "replace")}
+            >
+              <i className="path-key" />
+              {t("trace.path.only")}
             </button>
-            <button type="button" className="button" onClick={() => setCollapsed(collapsed.size > 0 ? new Set() : parentsOf(trace))}>
+            <button
+              type="button"
+              className="button"
+              onClick={() => setCollapsed(collapsed.size > 0 ? new Set() : parentsOf(trace))}
+            >
               {t(collapsed.size > 0 ? "trace.expand" : "trace.collapse")}
             </button>
-            <span className="muted end keys">{rows.length < trace.rows.length ? `${t("trace.hidden", { n: trace.rows.length - rows.length })} · ` : ""}{t("trace.keys")}</span>
+            <span className="muted end keys">
+              {rows.length < trace.rows.length ? `${t("trace.hidden", { n: trace.rows.length - rows.length })} · ` : ""}
+              {t("trace.keys")}
+            </span>
           </div>
-          <Waterfall rows={rows} durationUs={trace.durationUs} colors={colors} pieces={bySpan} collapsed={collapsed}
-            chosen={chosen} choose={choose} fold={fold} />
+          <Waterfall
+            rows={rows}
+            durationUs={trace.durationUs}
+            colors={colors}
+            pieces={bySpan}
+            collapsed={collapsed}
+            chosen={chosen}
+            choose={choose}
+            fold={fold}
+          />
         </section>
-        {row ? <SpanDetail row={row} trace={trace} pieces={bySpan.get(row.span.spanID) ?? []} color={colors.get(row.service)} close={() => choose(undefined)} /> : null}
+        {row ? (
+          <SpanDetail
+            row={row}
+            trace={trace}
+            pieces={bySpan.get(row.span.spanID) ?? []}
+            color={colors.get(row.service)}
+            close={() => choose(undefined)}
+          />
+        ) : null}
       </div>
     </>
   );
@@ -101,19 +145,48 @@ function Summary({ trace }: { trace: TraceModel }) {
   const copy = () => void navigator.clipboard?.writeText(trace.id).then(() => setCopied(true));
   return (
     <dl className="summary">
-      <div><dt>{t("trace.duration")}</dt><dd className="big">{duration(trace.durationUs / 1000)}</dd></div>
-      <div><dt>{t("trace.started")}</dt><dd>{dateTime(trace.startUs / 1000, lang)}</dd></div>
-      <div><dt>{t("trace.spans")}</dt><dd>{trace.rows.length}</dd></div>
-      <div><dt>{t("trace.services")}</dt><dd>{trace.services.length}</dd></div>
-      <div><dt>{t("trace.depth")}</dt><dd>{trace.depth}</dd></div>
-      <div><dt>{t("trace.errors")}</dt><dd className={trace.errors > 0 ? "bad" : ""}>{trace.errors}</dd></div>
-      <div className="id"><dt>{t("traces.byid")}</dt>
-        <dd className="mono"><span className="ellipsis">{trace.id}</span>
-          <button type="button" className="button quiet square" onClick={copy} title={copied ? t("trace.copied") : t("trace.copy")} aria-label={t("trace.copy")}>
+      <div>
+        <dt>{t("trace.duration")}</dt>
+        <dd className="big">{duration(trace.durationUs / 1000)}</dd>
+      </div>
+      <div>
+        <dt>{t("trace.started")}</dt>
+        <dd>{dateTime(trace.startUs / 1000, lang)}</dd>
+      </div>
+      <div>
+        <dt>{t("trace.spans")}</dt>
+        <dd>{trace.rows.length}</dd>
+      </div>
+      <div>
+        <dt>{t("trace.services")}</dt>
+        <dd>{trace.services.length}</dd>
+      </div>
+      <div>
+        <dt>{t("trace.depth")}</dt>
+        <dd>{trace.depth}</dd>
+      </div>
+      <div>
+        <dt>{t("trace.errors")}</dt>
+        <dd className={trace.errors > 0 ? "bad" : ""}>{trace.errors}</dd>
+      </div>
+      <div className="id">
+        <dt>{t("traces.byid")}</dt>
+        <dd className="mono">
+          <span className="ellipsis">{trace.id}</span>
+          <button
+            type="button"
+            className="button quiet square"
+            onClick={copy}
+            title={copied ? t("trace.copied") : t("trace.copy")}
+            aria-label={t("trace.copy")}
+          >
             <Icon name={copied ? "check" : "copy"} size={14} />
           </button>
-          <a className="text" href={apiUrl(`jaeger/api/traces/${trace.id}`)} target="_blank" rel="noreferrer">{t("trace.json")}</a>
-        </dd></div>
+          <a className="text" href={apiUrl(`jaeger/api/traces/${trace.id}`)} target="_blank" rel="noreferrer">
+            {t("trace.json")}
+          </a>
+        </dd>
+      </div>
     </dl>
   );
 }

@@ -21,7 +21,9 @@ export function TracesPage() {
   const { params } = usePlace();
   const search = searchOf(params, range);
   const { startMs: _start, endMs: _end, ...asked } = search;
-  const found = useQuery(JSON.stringify([asked, params.get("from"), params.get("to")]), range, (signal) => searchTraces(search, signal));
+  const found = useQuery(JSON.stringify([asked, params.get("from"), params.get("to")]), range, (signal) =>
+    searchTraces(search, signal),
+  );
   return (
     <Page title={t("traces.title")}>
       <SearchForm key={params.toString()} params={params} limitDefault={LIMIT_DEFAULT} />
@@ -56,16 +58,31 @@ function Results({ traces, limit, range }: { traces: JaegerTrace[]; limit: numbe
   const colors = useMemo(() => colorsOf(summaries.flatMap((one) => one.services.map(([name]) => name))), [summaries]);
   const sorted = useMemo(() => sortSummaries(summaries, order), [summaries, order]);
   if (sorted.length === 0) {
-    return <section className="panel"><Empty icon="search" title={t("traces.empty")}>{t("traces.empty.do")}</Empty></section>;
+    return (
+      <section className="panel">
+        <Empty icon="search" title={t("traces.empty")}>
+          {t("traces.empty.do")}
+        </Empty>
+      </section>
+    );
   }
   return (
     <section className="panel" aria-labelledby="found-head">
       <div className="panel-head">
         <h2 id="found-head">{sorted.length === 1 ? t("traces.found.one") : t("traces.found", { n: sorted.length })}</h2>
         {sorted.length >= limit ? <span className="muted">{t("traces.found.limit", { n: limit })}</span> : null}
-        <label className="end sort"><span className="muted">{t("traces.sort")}</span>
-          <select className="input" value={order} onChange={(event) => setParams({ sort: event.target.value }, "replace")}>
-            {ORDERS.map((one) => <option key={one} value={one}>{t(`traces.sort.${one}`)}</option>)}
+        <label className="end sort">
+          <span className="muted">{t("traces.sort")}</span>
+          <select
+            className="input"
+            value={order}
+            onChange={(event) => setParams({ sort: event.target.value }, "replace")}
+          >
+            {ORDERS.map((one) => (
+              <option key={one} value={one}>
+                {t(`traces.sort.${one}`)}
+              </option>
+            ))}
           </select>
         </label>
       </div>

@@ -15,7 +15,8 @@ const PATHS = {
   down: "M3.5 6 8 10.5 12.5 6",
   zoomout: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10ZM10.6 10.6 14 14M4.8 7h4.4",
   warning: "M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.1",
-  flame: "M8 14.2c2.7 0 4.6-1.9 4.6-4.5 0-2-1.1-3.4-2.2-4.6-.3 1-.8 1.6-1.5 2C9 5 8.3 3 6.2 1.8c.1 2.2-2.8 4-2.8 7.6 0 2.9 1.9 4.8 4.6 4.8Z",
+  flame:
+    "M8 14.2c2.7 0 4.6-1.9 4.6-4.5 0-2-1.1-3.4-2.2-4.6-.3 1-.8 1.6-1.5 2C9 5 8.3 3 6.2 1.8c.1 2.2-2.8 4-2.8 7.6 0 2.9 1.9 4.8 4.6 4.8Z",
   close: "M3.5 3.5l9 9M12.5 3.5l-9 9",
   search: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10ZM10.6 10.6 14 14",
   play: "M4.5 3v10l8-5z",
@@ -28,8 +29,18 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name, size = 16, className }: { name: IconName; size?: number; className?: string }) {
   return (
-    <svg width={size} height={size} viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.5"
-      strokeLinecap="round" strokeLinejoin="round" aria-hidden="true" className={className}>
+    <svg
+      width={size}
+      height={size}
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.5"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      aria-hidden="true"
+      className={className}
+    >
       <path d={PATHS[name]} />
     </svg>
   );

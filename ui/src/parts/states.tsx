@@ -22,7 +22,9 @@ export function Failure({ error, children }: { error: Error; children?: ReactNod
         <strong>{t(isUnreachable ? "state.unreachable" : "state.error")}</strong>
         <p className={isUnreachable ? "muted" : "mono"}>{isUnreachable ? t("state.unreachable.do") : error.message}</p>
         {children}
-        <button type="button" className="button" style={{ marginTop: 10 }} onClick={refresh}>{t("state.retry")}</button>
+        <button type="button" className="button" style={{ marginTop: 10 }} onClick={refresh}>
+          {t("state.retry")}
+        </button>
       </div>
     </div>
   );

@@ -35,7 +35,13 @@ const look = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--text)" },
   ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "var(--accent-soft) !important" },
   ".cm-matchingBracket": { background: "var(--accent-soft)", outline: "1px solid var(--accent)" },
-  ".cm-tooltip": { background: "var(--raised)", border: "1px solid var(--line)", borderRadius: "8px", boxShadow: "var(--shadow-pop)", overflow: "hidden" },
+  ".cm-tooltip": {
+    background: "var(--raised)",
+    border: "1px solid var(--line)",
+    borderRadius: "8px",
+    boxShadow: "var(--shadow-pop)",
+    overflow: "hidden",
+  },
   ".cm-tooltip-autocomplete ul": { fontFamily: "var(--mono)", maxHeight: "18em" },
   ".cm-tooltip-autocomplete ul li": { padding: "3px 10px" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-soft)", color: "var(--text)" },
@@ -50,7 +56,10 @@ export default function Editor({ value, label, onChange, onRun }: Props) {
   calls.current = { onChange, onRun };
   useEffect(() => {
     if (!box.current) return undefined;
-    const editor = new EditorView({ parent: box.current, state: EditorState.create({ doc: value, extensions: extensions(label, calls) }) });
+    const editor = new EditorView({
+      parent: box.current,
+      state: EditorState.create({ doc: value, extensions: extensions(label, calls) }),
+    });
     view.current = editor;
     return () => editor.destroy();
     // The editor owns its text from here on; the next effect brings changes from outside.
@@ -71,12 +80,24 @@ function extensions(label: string, calls: React.RefObject<Pick<Props, "onChange"
     return true;
   };
   return [
-    history(), bracketMatching(), closeBrackets(), autocompletion({ activateOnTyping: true, icons: false }),
-    Prec.high(keymap.of([{ key: "Enter", run }, { key: "Mod-Enter", run }, { key: "Shift-Enter", run: insertNewlineAndIndent }])),
+    history(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion({ activateOnTyping: true, icons: false }),
+    Prec.high(
+      keymap.of([
+        { key: "Enter", run },
+        { key: "Mod-Enter", run },
+        { key: "Shift-Enter", run: insertNewlineAndIndent },
+      ]),
+    ),
     // Above Enter = run: an open completion list takes Enter first.
     Prec.highest(keymap.of(completionKeymap)),
     keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap]),
-    syntaxHighlighting(highlight), look, EditorView.lineWrapping, placeholder(label),
+    syntaxHighlighting(highlight),
+    look,
+    EditorView.lineWrapping,
+    placeholder(label),
     EditorView.contentAttributes.of({ "aria-label": label }),
     EditorView.updateListener.of((update) => update.docChanged && calls.current.onChange(update.state.doc.toString())),
     promql.asExtension(),

@@ -4,7 +4,14 @@ import { setParams } from "../app/url";
 import type { Translate } from "../i18n";
 import { Icon } from "../parts/icons";
 import {
-  inputValue, instantText, parseInstant, QUICK_MINUTES, type RawRange, REFRESH_CHOICES_S, shift, zoomOut,
+  inputValue,
+  instantText,
+  parseInstant,
+  QUICK_MINUTES,
+  type RawRange,
+  REFRESH_CHOICES_S,
+  shift,
+  zoomOut,
 } from "./range";
 
 /** The time range of the page, at its top right. */
@@ -25,12 +32,25 @@ export function RangePicker() {
     <div className="range" ref={box}>
       <div className="group pick-group" style={{ minWidth: 0 }}>
         <IconButton className="shifts" icon="left" title={t("time.back")} onClick={() => choose(shift(range, -1))} />
-        <button type="button" className="button pick" aria-expanded={open} aria-haspopup="dialog" title={span}
-          onClick={() => setOpen(!open)}>
-          <Icon name="clock" /><span className="ellipsis">{shown}</span><Icon name="down" size={12} />
+        <button
+          type="button"
+          className="button pick"
+          aria-expanded={open}
+          aria-haspopup="dialog"
+          title={span}
+          onClick={() => setOpen(!open)}
+        >
+          <Icon name="clock" />
+          <span className="ellipsis">{shown}</span>
+          <Icon name="down" size={12} />
         </button>
         <IconButton className="shifts" icon="right" title={t("time.forward")} onClick={() => choose(shift(range, 1))} />
-        <IconButton className="shifts" icon="zoomout" title={t("time.zoomout")} onClick={() => choose(zoomOut(range))} />
+        <IconButton
+          className="shifts"
+          icon="zoomout"
+          title={t("time.zoomout")}
+          onClick={() => choose(zoomOut(range))}
+        />
       </div>
       <div className="group">
         <IconButton icon="refresh" title={t("time.refresh")} onClick={refresh} />
@@ -41,10 +61,20 @@ export function RangePicker() {
   );
 }
 
-function IconButton(props: { icon: "left" | "right" | "zoomout" | "refresh"; title: string; className?: string; onClick: () => void }) {
+function IconButton(props: {
+  icon: "left" | "right" | "zoomout" | "refresh";
+  title: string;
+  className?: string;
+  onClick: () => void;
+}) {
   return (
-    <button type="button" className={`button square ${props.className ?? ""}`} title={props.title} aria-label={props.title}
-      onClick={props.onClick}>
+    <button
+      type="button"
+      className={`button square ${props.className ?? ""}`}
+      title={props.title}
+      aria-label={props.title}
+      onClick={props.onClick}
+    >
       <Icon name={props.icon} />
     </button>
   );
@@ -54,9 +84,19 @@ function RefreshSelect({ value }: { value: number }) {
   const { t } = useApp();
   const choices = [...new Set([...REFRESH_CHOICES_S, value])].sort((a, b) => a - b);
   return (
-    <select className="input" style={{ borderRadius: "0 6px 6px 0", marginLeft: -1 }} aria-label={t("time.every")}
-      title={t("time.every")} value={value} onChange={(event) => setParams({ refresh: event.target.value }, "replace")}>
-      {choices.map((s) => <option key={s} value={s}>{s === 0 ? t("time.off") : `${s} s`}</option>)}
+    <select
+      className="input"
+      style={{ borderRadius: "0 6px 6px 0", marginLeft: -1 }}
+      aria-label={t("time.every")}
+      title={t("time.every")}
+      value={value}
+      onChange={(event) => setParams({ refresh: event.target.value }, "replace")}
+    >
+      {choices.map((s) => (
+        <option key={s} value={s}>
+          {s === 0 ? t("time.off") : `${s} s`}
+        </option>
+      ))}
     </select>
   );
 }
@@ -78,17 +118,31 @@ function Choices({ raw, quick, choose }: { raw: RawRange; quick: number | null; 
   return (
     <div className="popover" role="dialog" aria-label={t("time.range")}>
       <form onSubmit={apply}>
-        <label className="field"><span>{t("time.from")}</span>
-          <input className="input mono" value={from} onChange={(event) => setFrom(event.target.value)} /></label>
-        <label className="field"><span>{t("time.to")}</span>
-          <input className="input mono" value={to} onChange={(event) => setTo(event.target.value)} /></label>
-        {bad === null ? null : <p className="field-error" role="alert">{t("time.bad", { text: bad })}</p>}
-        <button type="submit" className="button primary">{t("time.apply")}</button>
+        <label className="field">
+          <span>{t("time.from")}</span>
+          <input className="input mono" value={from} onChange={(event) => setFrom(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>{t("time.to")}</span>
+          <input className="input mono" value={to} onChange={(event) => setTo(event.target.value)} />
+        </label>
+        {bad === null ? null : (
+          <p className="field-error" role="alert">
+            {t("time.bad", { text: bad })}
+          </p>
+        )}
+        <button type="submit" className="button primary">
+          {t("time.apply")}
+        </button>
       </form>
       <ul>
         {QUICK_MINUTES.map((minutes) => (
           <li key={minutes}>
-            <button type="button" aria-current={minutes === quick} onClick={() => choose({ from: `now-${minutes}m`, to: "now" })}>
+            <button
+              type="button"
+              aria-current={minutes === quick}
+              onClick={() => choose({ from: `now-${minutes}m`, to: "now" })}
+            >
               {minutesText(minutes, t)}
             </button>
           </li>
@@ -108,9 +162,11 @@ export function quickMinutes(raw: RawRange): number | null {
 /** 15 minutes · 1 hour · 2 days. */
 export function minutesText(minutes: number, t: Translate): string {
   const [n, one, many] =
-    minutes % 1440 === 0 ? ([minutes / 1440, "time.day", "time.days"] as const)
-    : minutes % 60 === 0 ? ([minutes / 60, "time.hour", "time.hours"] as const)
-    : ([minutes, "time.minute", "time.minutes"] as const);
+    minutes % 1440 === 0
+      ? ([minutes / 1440, "time.day", "time.days"] as const)
+      : minutes % 60 === 0
+        ? ([minutes / 60, "time.hour", "time.hours"] as const)
+        : ([minutes, "time.minute", "time.minutes"] as const);
   return t(n === 1 ? one : many, { n });
 }
 

@@ -91,7 +91,12 @@ export function rateWindowSeconds(step: number): number {
 /** `2026-11-22 10:00:00` style text of a range's end, in local time, 24 h. */
 export function instantText(ms: number, lang: Lang): string {
   const format = new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", {
-    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
   });
   return format.format(ms);
 }

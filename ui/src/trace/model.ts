@@ -91,7 +91,11 @@ function order(roots: JaegerSpan[], all: JaegerSpan[], children: Map<string, Jae
 }
 
 function toRow(
-  trace: JaegerTrace, span: JaegerSpan, depth: number, children: Map<string, JaegerSpan[]>, startUs: number,
+  trace: JaegerTrace,
+  span: JaegerSpan,
+  depth: number,
+  children: Map<string, JaegerSpan[]>,
+  startUs: number,
 ): Row {
   const process = trace.processes[span.processID];
   return {
@@ -124,8 +128,10 @@ export function selfTime(span: JaegerSpan, children: JaegerSpan[]): number {
 }
 
 export function isFailed(span: JaegerSpan): boolean {
-  return span.tags.some(({ key, value }) =>
-    (key === "error" && (value === true || value === "true")) || (key === "otel.status_code" && value === "ERROR"));
+  return span.tags.some(
+    ({ key, value }) =>
+      (key === "error" && (value === true || value === "true")) || (key === "otel.status_code" && value === "ERROR"),
+  );
 }
 
 function linkServices(rows: Row[]): void {
@@ -176,7 +182,9 @@ export function pathPieces(path: CriticalPath, trace: TraceModel): PathPiece[] {
   return path.roots.flatMap((root) => {
     const rootUs = starts.get(root.span_id) ?? 0;
     return root.sections.map((section) => ({
-      startUs: rootUs + section.start_ns / 1000, endUs: rootUs + section.end_ns / 1000, section,
+      startUs: rootUs + section.start_ns / 1000,
+      endUs: rootUs + section.end_ns / 1000,
+      section,
     }));
   });
 }
@@ -192,11 +200,18 @@ export function piecesBySpan(pieces: PathPiece[]): Map<string, PathPiece[]> {
 }
 
 /** Time on the path by service and operation, most first. */
-export function pathTotals(pieces: PathPiece[]): { service: string; operation: string; us: number; class: PathSection["class"] }[] {
+export function pathTotals(
+  pieces: PathPiece[],
+): { service: string; operation: string; us: number; class: PathSection["class"] }[] {
   const totals = new Map<string, { service: string; operation: string; us: number; class: PathSection["class"] }>();
   for (const { section, startUs, endUs } of pieces) {
     const key = `${section.service}\u0000${section.operation}\u0000${section.class}`;
-    const total = totals.get(key) ?? { service: section.service, operation: section.operation, us: 0, class: section.class };
+    const total = totals.get(key) ?? {
+      service: section.service,
+      operation: section.operation,
+      us: 0,
+      class: section.class,
+    };
     total.us += endUs - startUs;
     totals.set(key, total);
   }

@@ -18,16 +18,31 @@ export function Scatter({ traces, range }: { traces: TraceSummary[]; range: Time
       <span className="scatter-axis muted at-top">{duration(longestUs / 1000)}</span>
       <span className="scatter-axis muted at-middle">{duration(longestUs / 2000)}</span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-        {[0, 0.5, 1].map((share) => <line key={share} x1="0" x2={WIDTH} y1={TOP + share * (HEIGHT - TOP * 2)} y2={TOP + share * (HEIGHT - TOP * 2)} />)}
+        {[0, 0.5, 1].map((share) => (
+          <line
+            key={share}
+            x1="0"
+            x2={WIDTH}
+            y1={TOP + share * (HEIGHT - TOP * 2)}
+            y2={TOP + share * (HEIGHT - TOP * 2)}
+          />
+        ))}
       </svg>
       <div className="dots">
         {traces.map((trace) => (
-          <i key={trace.id} className={trace.errors > 0 ? "failed" : ""} style={{ left: `${Math.min(100, Math.max(0, x(trace)))}%`, top: `${y(trace)}%` }}
+          <i
+            key={trace.id}
+            className={trace.errors > 0 ? "failed" : ""}
+            style={{ left: `${Math.min(100, Math.max(0, x(trace)))}%`, top: `${y(trace)}%` }}
             title={`${trace.rootService} ${trace.rootOperation}: ${duration(trace.durationUs / 1000)}, ${clockTime(trace.startUs / 1000, lang)}`}
-            onClick={() => go({ path: `/traces/${trace.id}`, params: linkParams(params, {}) })} />
+            onClick={() => go({ path: `/traces/${trace.id}`, params: linkParams(params, {}) })}
+          />
         ))}
       </div>
-      <figcaption className="scatter-time muted"><span>{clockTime(range.startMs, lang)}</span><span>{clockTime(range.endMs, lang)}</span></figcaption>
+      <figcaption className="scatter-time muted">
+        <span>{clockTime(range.startMs, lang)}</span>
+        <span>{clockTime(range.endMs, lang)}</span>
+      </figcaption>
     </figure>
   );
 }

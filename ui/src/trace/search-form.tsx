@@ -22,7 +22,8 @@ export function SearchForm({ params, limitDefault }: { params: URLSearchParams; 
     max: params.get("max") ?? "",
     limit: params.get("limit") ?? String(limitDefault),
   }));
-  const set = (name: keyof typeof form) => (event: { target: { value: string } }) => setForm({ ...form, [name]: event.target.value });
+  const set = (name: keyof typeof form) => (event: { target: { value: string } }) =>
+    setForm({ ...form, [name]: event.target.value });
   const wrong = problems(form);
   const send = (event: FormEvent) => {
     event.preventDefault();
@@ -33,16 +34,36 @@ export function SearchForm({ params, limitDefault }: { params: URLSearchParams; 
   return (
     <section className="panel search">
       <form onSubmit={send} className="search-form">
-        <ServiceFields service={form.service} operation={form.operation}
-          setService={(service) => setForm({ ...form, service, operation: "" })} setOperation={(operation) => setForm({ ...form, operation })} />
-        <Text label="traces.tags" className="tags-field" value={form.tags} hint={t("traces.tags.hint")} wrong={wrong.tags} onChange={set("tags")} />
+        <ServiceFields
+          service={form.service}
+          operation={form.operation}
+          setService={(service) => setForm({ ...form, service, operation: "" })}
+          setOperation={(operation) => setForm({ ...form, operation })}
+        />
+        <Text
+          label="traces.tags"
+          className="tags-field"
+          value={form.tags}
+          hint={t("traces.tags.hint")}
+          wrong={wrong.tags}
+          onChange={set("tags")}
+        />
         <Text label="traces.min" value={form.min} hint="100ms" wrong={wrong.min} onChange={set("min")} />
         <Text label="traces.max" value={form.max} hint="2s" wrong={wrong.max} onChange={set("max")} />
-        <label className="field"><span>{t("traces.limit")}</span>
+        <label className="field">
+          <span>{t("traces.limit")}</span>
           <select className="input" value={form.limit} onChange={set("limit")}>
-            {[...new Set([...LIMITS, Number(form.limit) || limitDefault])].sort((a, b) => a - b).map((n) => <option key={n}>{n}</option>)}
-          </select></label>
-        <button type="submit" className="button primary"><Icon name="search" size={14} />{t("traces.find")}</button>
+            {[...new Set([...LIMITS, Number(form.limit) || limitDefault])]
+              .sort((a, b) => a - b)
+              .map((n) => (
+                <option key={n}>{n}</option>
+              ))}
+          </select>
+        </label>
+        <button type="submit" className="button primary">
+          <Icon name="search" size={14} />
+          {t("traces.find")}
+        </button>
       </form>
       <IdForm />
     </section>
@@ -70,9 +91,21 @@ interface TextProps {
 function Text({ label, value, hint, wrong, className = "", onChange }: TextProps) {
   const { t } = useApp();
   return (
-    <label className={`field ${className}`}><span>{t(label)}</span>
-      <input className="input" value={value} placeholder={hint} aria-invalid={wrong !== undefined} onChange={onChange} spellCheck={false} />
-      {wrong ? <span className="field-error" role="alert">{t(wrong)}</span> : null}
+    <label className={`field ${className}`}>
+      <span>{t(label)}</span>
+      <input
+        className="input"
+        value={value}
+        placeholder={hint}
+        aria-invalid={wrong !== undefined}
+        onChange={onChange}
+        spellCheck={false}
+      />
+      {wrong ? (
+        <span className="field-error" role="alert">
+          {t(wrong)}
+        </span>
+      ) : null}
     </label>
   );
 }
@@ -91,16 +124,34 @@ function ServiceFields({ service, operation, setService, setOperation }: Service
   const hasNone = services.data?.length === 0;
   return (
     <>
-      <label className="field"><span>{t("traces.service")}</span>
-        <select className="input" value={service} title={hasNone ? t("traces.none") : undefined} onChange={(event) => setService(event.target.value)}>
+      <label className="field">
+        <span>{t("traces.service")}</span>
+        <select
+          className="input"
+          value={service}
+          title={hasNone ? t("traces.none") : undefined}
+          onChange={(event) => setService(event.target.value)}
+        >
           <option value="">{t("traces.any")}</option>
-          {withChosen(services.data ?? [], service).map((name) => <option key={name}>{name}</option>)}
-        </select></label>
-      <label className="field operation-field"><span>{t("traces.operation")}</span>
-        <select className="input" value={operation} disabled={service === ""} onChange={(event) => setOperation(event.target.value)}>
+          {withChosen(services.data ?? [], service).map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+      <label className="field operation-field">
+        <span>{t("traces.operation")}</span>
+        <select
+          className="input"
+          value={operation}
+          disabled={service === ""}
+          onChange={(event) => setOperation(event.target.value)}
+        >
           <option value="">{t("traces.any")}</option>
-          {withChosen(operations.data ?? [], operation).map((name) => <option key={name}>{name}</option>)}
-        </select></label>
+          {withChosen(operations.data ?? [], operation).map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
     </>
   );
 }
@@ -121,9 +172,19 @@ function IdForm() {
   };
   return (
     <form onSubmit={open} className="id-form">
-      <label className="field"><span>{t("traces.byid")}</span>
-        <input className="input mono" value={id} placeholder="4bf92f3577b34da6a3ce929d0e0e4736" spellCheck={false} onChange={(event) => setId(event.target.value)} /></label>
-      <button type="submit" className="button" disabled={!isId}>{t("traces.open")}</button>
+      <label className="field">
+        <span>{t("traces.byid")}</span>
+        <input
+          className="input mono"
+          value={id}
+          placeholder="4bf92f3577b34da6a3ce929d0e0e4736"
+          spellCheck={false}
+          onChange={(event) => setId(event.target.value)}
+        />
+      </label>
+      <button type="submit" className="button" disabled={!isId}>
+        {t("traces.open")}
+      </button>
     </form>
   );
 }

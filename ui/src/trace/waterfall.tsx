@@ -36,11 +36,23 @@ export function Waterfall(props: WaterfallProps) {
   }, [index]);
   return (
     <div className="waterfall">
-      <div className="wf-head"><span className="wf-name" /><Ticks durationUs={durationUs} /></div>
-      <div className="wf-body" ref={box} role="tree" tabIndex={0} aria-label={t("trace.rows")}
-        aria-activedescendant={chosen ? `span-${chosen}` : undefined} onKeyDown={(event) => onKey(event, index, props)}>
+      <div className="wf-head">
+        <span className="wf-name" />
+        <Ticks durationUs={durationUs} />
+      </div>
+      <div
+        className="wf-body"
+        ref={box}
+        role="tree"
+        tabIndex={0}
+        aria-label={t("trace.rows")}
+        aria-activedescendant={chosen ? `span-${chosen}` : undefined}
+        onKeyDown={(event) => onKey(event, index, props)}
+      >
         <div style={{ height: first * ROW_PX }} />
-        {rows.slice(first, last).map((row) => <SpanRow key={row.span.spanID} row={row} {...props} />)}
+        {rows.slice(first, last).map((row) => (
+          <SpanRow key={row.span.spanID} row={row} {...props} />
+        ))}
         <div style={{ height: (rows.length - last) * ROW_PX }} />
       </div>
     </div>
@@ -51,7 +63,11 @@ function Ticks({ durationUs }: { durationUs: number }) {
   const shares = Array.from({ length: TICKS }, (_, i) => i / (TICKS - 1));
   return (
     <span className="wf-ticks" aria-hidden="true">
-      {shares.map((share) => <i key={share} style={{ left: `${share * 100}%` }}>{duration((durationUs * share) / 1000)}</i>)}
+      {shares.map((share) => (
+        <i key={share} style={{ left: `${share * 100}%` }}>
+          {duration((durationUs * share) / 1000)}
+        </i>
+      ))}
     </span>
   );
 }
@@ -66,11 +82,27 @@ function SpanRow({ row, durationUs, colors, pieces, collapsed, chosen, choose, f
   const onPath = pieces.get(id) ?? [];
   const classes = ["wf-row", id === chosen ? "chosen" : "", onPath.length > 0 ? "on-path" : ""].join(" ");
   return (
-    <div className={classes} id={`span-${id}`} role="treeitem" aria-level={depth + 1} aria-selected={id === chosen}
-      aria-expanded={row.descendants > 0 ? !closed : undefined} onClick={() => choose(id === chosen ? undefined : id)}>
+    <div
+      className={classes}
+      id={`span-${id}`}
+      role="treeitem"
+      aria-level={depth + 1}
+      aria-selected={id === chosen}
+      aria-expanded={row.descendants > 0 ? !closed : undefined}
+      onClick={() => choose(id === chosen ? undefined : id)}
+    >
       <div className="wf-name" style={{ paddingLeft: `calc(8px + ${Math.min(depth, 16)} * var(--indent))` }}>
-        <button type="button" className="wf-fold" tabIndex={-1} aria-hidden="true" disabled={row.descendants === 0}
-          onClick={(event) => { event.stopPropagation(); fold(id, !closed); }}>
+        <button
+          type="button"
+          className="wf-fold"
+          tabIndex={-1}
+          aria-hidden="true"
+          disabled={row.descendants === 0}
+          onClick={(event) => {
+            event.stopPropagation();
+            fold(id, !closed);
+          }}
+        >
           {row.descendants > 0 ? <Icon name={closed ? "right" : "down"} size={11} /> : null}
         </button>
         <i className="dot" style={{ background: color }} />
@@ -82,10 +114,19 @@ function SpanRow({ row, durationUs, colors, pieces, collapsed, chosen, choose, f
         {closed ? <span className="badge">+{row.descendants}</span> : null}
       </div>
       <div className="wf-lane">
-        <i className={row.failed ? "wf-bar failed" : "wf-bar"} style={{ left: `${left}%`, width: `max(${width}%, 2px)`, background: color }} />
+        <i
+          className={row.failed ? "wf-bar failed" : "wf-bar"}
+          style={{ left: `${left}%`, width: `max(${width}%, 2px)`, background: color }}
+        />
         {onPath.map((piece) => (
-          <i key={piece.startUs} className={`wf-path ${piece.section.class}`}
-            style={{ left: `${share(piece.startUs, durationUs)}%`, width: `max(${share(piece.endUs - piece.startUs, durationUs)}%, 1px)` }} />
+          <i
+            key={piece.startUs}
+            className={`wf-path ${piece.section.class}`}
+            style={{
+              left: `${share(piece.startUs, durationUs)}%`,
+              width: `max(${share(piece.endUs - piece.startUs, durationUs)}%, 1px)`,
+            }}
+          />
         ))}
         <BarTime left={left} width={width} text={duration(span.duration / 1000)} />
       </div>
@@ -96,10 +137,19 @@ function SpanRow({ row, durationUs, colors, pieces, collapsed, chosen, choose, f
 /** Beside the bar where there is room: at its right, else at its left, else in it. */
 function BarTime({ left, width, text }: { left: number; width: number; text: string }) {
   const end = left + width;
-  if (end <= 84) return <span className="wf-time" style={{ left: `${end}%`, marginLeft: 6 }}>{text}</span>;
+  if (end <= 84)
+    return (
+      <span className="wf-time" style={{ left: `${end}%`, marginLeft: 6 }}>
+        {text}
+      </span>
+    );
   const isInside = left < 16;
   const right = isInside ? 100 - end : 100 - left;
-  return <span className={isInside ? "wf-time inside" : "wf-time"} style={{ right: `${right}%`, marginRight: 6 }}>{text}</span>;
+  return (
+    <span className={isInside ? "wf-time inside" : "wf-time"} style={{ right: `${right}%`, marginRight: 6 }}>
+      {text}
+    </span>
+  );
 }
 
 /** Percent of the whole; a trace without length is drawn in full. */

@@ -73,7 +73,12 @@ export function rate(perSecond: number | null | undefined): string {
 /** 950 · 1.2k · 3.4M: for axes and tables where place is short. */
 export function compact(value: number): string {
   const size = Math.abs(value);
-  for (const [limit, suffix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]] as const) {
+  for (const [limit, suffix] of [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e4, "k"],
+  ] as const) {
     if (size >= limit) return digits(value / (suffix === "k" ? 1e3 : limit)) + suffix;
   }
   return digits(value);
@@ -93,7 +98,12 @@ export function bytes(value: number | null | undefined): string {
 
 /** Local time of day, 24 h, with milliseconds when asked. */
 export function clockTime(ms: number, lang: Lang, precise = false): string {
-  const options: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+  const options: Intl.DateTimeFormatOptions = {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  };
   if (precise) options.fractionalSecondDigits = 3;
   return new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", options).format(ms);
 }
@@ -101,7 +111,13 @@ export function clockTime(ms: number, lang: Lang, precise = false): string {
 /** Local date and time, 24 h. */
 export function dateTime(ms: number, lang: Lang): string {
   const options: Intl.DateTimeFormatOptions = {
-    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    year: "numeric",
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
   };
   return new Intl.DateTimeFormat(lang === "zh" ? "zh-CN" : "en-GB", options).format(ms);
 }
@@ -120,6 +136,6 @@ export function ago(ms: number, nowMs: number, lang: Lang): string {
 /** Milliseconds of a written duration such as `100ms`, `1.5s`, `200us`; null = not one. */
 export function parseDuration(text: string): number | null {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m)\s*$/.exec(text);
-  const scale: Record<string, number> = { ns: 1e-6, us: 1e-3, "µs": 1e-3, ms: 1, s: 1e3, m: 60e3 };
+  const scale: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 60e3 };
   return match ? Number(match[1]) * (scale[match[2] ?? ""] ?? Number.NaN) : null;
 }
