@@ -1,6 +1,9 @@
 use std::io::Write;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::testing::damaged;
 
 const ENCODINGS: [&str; 6] = ["identity", "gzip", "X-GZIP", "deflate", "zstd", "snappy"];
 
@@ -112,5 +115,20 @@ fn unknown_encodings_and_chains_are_unsupported() {
     for encoding in ["br", "gzip, zstd", "gzip,gzip", "lz4"] {
         let error = decompress(Some(encoding), b"x", 10).expect_err(encoding);
         assert_eq!(error.to_string(), format!("unsupported content encoding {encoding:?}"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_and_random_bytes_never_panic_nor_pass_the_limit(
+        damaged in prop::sample::select(ENCODINGS.to_vec()).prop_flat_map(|encoding| damaged(compressed(encoding, &sample_body(5_000)))),
+        random: Vec<u8>,
+        limit_bytes in 0..6_000_usize,
+    ) {
+        for (encoding, body) in ENCODINGS.iter().flat_map(|encoding| [(encoding, &damaged), (encoding, &random)]) {
+            if let Ok(bytes) = decompress(Some(encoding), body, limit_bytes) {
+                prop_assert!(bytes.len() <= limit_bytes);
+            }
+        }
     }
 }

@@ -97,6 +97,16 @@ fn json_is_read_liberally() {
 }
 
 #[test]
+fn doubles_in_json_are_exact_to_the_last_bit() {
+    // The JSON parser's quick way reads this one bit off.
+    let span = format!(
+        r#"{{{IDS},"attributes":[{{"key":"d","value":{{"doubleValue":3.6265574737396667e-134}}}}]}}"#
+    );
+    let (batch, _) = decode_traces_json(of_spans(&span).as_bytes()).unwrap();
+    assert_eq!(batch.spans[0].attributes[0].1, AttributeValue::Double(3.6265574737396667e-134));
+}
+
+#[test]
 fn spans_with_bad_ids_are_refused_and_the_rest_is_kept() {
     check(
         &of_spans(&format!(
