@@ -71,6 +71,10 @@ impl Checker {
         match line {
             Scanned::Metadata(line) => self.metadata(line),
             Scanned::Sample { series, value, ts_ms, exemplar } => {
+                let texts = [Some(series), exemplar.as_ref().map(|exemplar| exemplar.labels)];
+                if texts.into_iter().flatten().any(|series| series.raw().ends_with(",}")) {
+                    return Err("a comma after the last label".to_owned());
+                }
                 let labels = series.label_set().map_err(|error| error.to_string())?;
                 let name = labels.metric_name().to_owned();
                 let labels = labels.filtered(|label| label != METRIC_NAME);

@@ -196,9 +196,6 @@ impl<'a> Scanner<'a> {
                 Some(b',') => {
                     self.at += 1;
                     self.skip_blanks();
-                    if self.is_open_metrics && self.peek() == Some(b'}') {
-                        return Err(self.expected("a label after \",\""));
-                    }
                 }
                 Some(b'}') => {}
                 _ => return Err(self.expected("\",\" or \"}\" after a label")),

@@ -102,6 +102,20 @@ fn open_metrics() {
 }
 
 #[test]
+fn a_comma_after_the_last_label_is_scraped_but_not_valid() {
+    let body = "a{b=\"1\",} 1\n# EOF\n";
+    check(
+        Format::OpenMetrics,
+        body,
+        expect![[r#"
+            a{b="1"} 1
+        "#]],
+    );
+    let error = check_openmetrics(body).expect_err("not OpenMetrics");
+    assert_eq!(error.to_string(), "line 1, column 1: a comma after the last label");
+}
+
+#[test]
 fn timestamps_can_be_ignored() {
     let mut seen = Vec::new();
     let mut visit = |line: Line<'_>| {
