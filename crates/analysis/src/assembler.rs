@@ -79,6 +79,7 @@ pub struct Assembler {
     remembered_order: VecDeque<TraceId>,
     answers: HashMap<(Arc<str>, Arc<str>), Answers>,
     now_ns: u64,
+    next_look_ns: u64,
     metrics: Metrics,
 }
 
@@ -152,6 +153,7 @@ impl Assembler {
             remembered_order: VecDeque::new(),
             answers: HashMap::new(),
             now_ns: 0,
+            next_look_ns: 0,
             metrics: Metrics::new(registry),
         }
     }
@@ -185,9 +187,14 @@ impl Assembler {
         self.update_gauges();
     }
 
-    /// Closes what is due at `now_ns`. Costs a look at every trace that is idle but not complete.
+    /// Closes what is due at `now_ns`. Costs a look at every trace that is idle but not complete, so it looks at most
+    /// four times in `complete_idle_ns`, however often it is called.
     pub fn tick(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
+        if self.now_ns < self.next_look_ns {
+            return;
+        }
+        self.next_look_ns = self.now_ns.saturating_add(self.config.complete_idle_ns / 4);
         let mut due = Vec::new();
         for (touched_ns, id) in &self.by_touch {
             let idle_ns = self.now_ns.saturating_sub(*touched_ns);

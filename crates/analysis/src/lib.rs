@@ -43,5 +43,5 @@ pub use report::{
     SavingReference, ServiceGraph, ServiceRow, Services, Vote, Window, report, service_graph, services,
 };
 pub use stream::{StreamAnalysis, StreamConfig};
-pub use text::{Lang, Style, render_text};
+pub use text::{Lang, Style, render_compare, render_text};
 pub use trace::Trace;

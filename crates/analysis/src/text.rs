@@ -65,8 +65,25 @@ pub fn render_text(report: &Report, compare: Option<&Compare>, style: Style) -> 
         out.push(String::new());
         entry_lines(&mut out, entry, index == 0, words, style);
     }
-    for change in compare.or(report.compare.as_ref()).iter().flat_map(|compare| &compare.entry_points) {
-        out.push(String::new());
+    if let Some(compare) = compare.or(report.compare.as_ref()) {
+        out.extend([String::new(), render_compare(compare, style)]);
+        return out.join("\n");
+    }
+    out.push(String::new());
+    out.join("\n")
+}
+
+/// A comparison as text, ending in a line break.
+pub fn render_compare(compare: &Compare, style: Style) -> String {
+    let words = Words::of(style.lang);
+    let mut out = Vec::new();
+    if compare.entry_points.is_empty() {
+        out.push(words.nothing_to_compare.to_owned());
+    }
+    for (index, change) in compare.entry_points.iter().take(ENTRIES_SHOWN).enumerate() {
+        if index > 0 {
+            out.push(String::new());
+        }
         change_lines(&mut out, change, words, style);
     }
     out.push(String::new());

@@ -135,3 +135,15 @@ fn memory_of_closed_traces_is_bounded() {
     bench.span(1, "R - 0 20", 2);
     assert_eq!(bench.closed(4), [(1, 1, CloseReason::Complete)]);
 }
+
+#[test]
+fn ticks_in_a_row_look_once() {
+    let mut bench = Bench::new(AssemblerConfig::default());
+    assert_eq!(bench.closed(1), []);
+    bench.span(1, "R - 0 20", 1);
+    bench.assembler.tick(3 * S - 1);
+    bench.assembler.tick(3 * S);
+    assert!(bench.assembler.drain().is_empty(), "looked a moment ago");
+    bench.assembler.tick(3 * S + S / 2);
+    assert_eq!(bench.assembler.drain().len(), 1);
+}

@@ -32,6 +32,8 @@ use study::Study;
 pub struct ReportOptions {
     pub window: Window,
     pub overflow: Overflow,
+    /// The traces given are one in this many of the window's: counts and rates are multiplied by it.
+    pub sample_one_in: u64,
     /// Traces whose critical path is looked at; of more, every n-th. RED and calls count all.
     pub traces_max: usize,
     /// Entry points reported, the busiest.
@@ -45,6 +47,7 @@ impl Default for ReportOptions {
         Self {
             window: Window::default(),
             overflow: Overflow::Auto,
+            sample_one_in: 1,
             traces_max: 20_000,
             entry_points_max: 20,
             bottlenecks_max: 5,
@@ -54,17 +57,20 @@ impl Default for ReportOptions {
 
 /// Reads a window. The caller has chosen the traces; `options.window` is what rates are taken over.
 pub fn report(traces: &[Trace], options: &ReportOptions) -> Report {
-    let study = Study::new(traces, options.overflow, options.traces_max);
+    let one_in = options.sample_one_in.max(1);
+    let study = Study::new(traces, options.overflow, options.traces_max, one_in == 1);
     let entries = study.entries().into_iter().take(options.entry_points_max);
     let entry_points: Vec<_> =
         entries.map(|entry| rank::entry_point(&study, &entry, options.bottlenecks_max)).collect();
-    let service_graph = graph::service_graph(traces, options.window, &entry_points);
+    let mut service_graph = graph::service_graph(traces, options.window, &entry_points);
+    service_graph.scale(one_in);
+    let services = services(traces, options.window).scaled(one_in).services;
     Report {
         window: options.window,
-        traces: traces.len() as u64,
+        traces: (traces.len() as u64).saturating_mul(one_in),
         traces_analysed: study.traces_analysed,
         traces_incomplete: study.traces_incomplete,
-        services: rows::rows(traces, options.window),
+        services,
         mermaid: mermaid::mermaid(&service_graph),
         entry_points,
         service_graph,

@@ -42,14 +42,14 @@ pub(super) struct Entry {
 }
 
 impl<'t> Study<'t> {
-    /// Walks at most `traces_max` of the traces, evenly chosen.
-    pub(super) fn new(traces: &'t [Trace], overflow: Overflow, traces_max: usize) -> Self {
+    /// Walks at most `traces_max` of the traces, evenly chosen. `are_all`: no others happened at the same time.
+    pub(super) fn new(traces: &'t [Trace], overflow: Overflow, traces_max: usize, are_all: bool) -> Self {
         let mut study = Self {
             overflow,
             profiles: Vec::new(),
             traces_analysed: 0,
             traces_incomplete: 0,
-            is_complete: traces.len() <= traces_max,
+            is_complete: are_all && traces.len() <= traces_max,
             operations: Vec::new(),
             by_name: HashMap::new(),
             in_flight: HashMap::new(),

@@ -49,6 +49,17 @@ fn of_too_many_traces_some_are_walked_and_all_counted() {
 }
 
 #[test]
+fn a_sample_stands_for_all() {
+    let traces = [trace("A - 0 1000 server a/x\n B A 0 900 server b/y")];
+    let window = Window { start_ms: 0, end_ms: 1_000 };
+    let options = ReportOptions { window, sample_one_in: 4, ..ReportOptions::default() };
+    let report = report(&traces, &options);
+    assert_eq!((report.traces, report.services[0].requests, report.services[0].rate_per_s), (4, 4, 4.0));
+    let edge = &report.service_graph.edges[0];
+    assert_eq!((edge.calls, edge.rate_per_s, report.service_graph.nodes[0].rate_per_s), (4, 4.0, 4.0));
+}
+
+#[test]
 fn the_graph_has_services_outside_and_the_user() {
     let lines = "A - 0 4000000 server web/x\n C A 0 2000000 client web/y peer.service=bank error";
     let traces = [trace(lines)];

@@ -64,6 +64,32 @@ pub struct Services {
     pub services: Vec<ServiceRow>,
 }
 
+impl Services {
+    /// Counts and rates of all, when the traces were one in `one_in`.
+    #[must_use]
+    pub fn scaled(mut self, one_in: u64) -> Self {
+        for row in &mut self.services {
+            row.requests = row.requests.saturating_mul(one_in);
+            row.rate_per_s *= one_in as f64;
+        }
+        self
+    }
+}
+
+impl ServiceGraph {
+    /// Counts and rates of all, when the traces were one in `one_in`.
+    pub(crate) fn scale(&mut self, one_in: u64) {
+        for node in &mut self.nodes {
+            node.rate_per_s *= one_in as f64;
+        }
+        for edge in &mut self.edges {
+            edge.calls = edge.calls.saturating_mul(one_in);
+            edge.errors = edge.errors.saturating_mul(one_in);
+            edge.rate_per_s *= one_in as f64;
+        }
+    }
+}
+
 /// An operation at which traces begin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntryPoint {

@@ -18,6 +18,7 @@ pub(super) struct Words {
     pub(super) bottleneck: &'static str,
     pub(super) no_bottleneck: &'static str,
     pub(super) no_traces: &'static str,
+    pub(super) nothing_to_compare: &'static str,
     pub(super) mean: &'static str,
     pub(super) where_from: &'static str,
 }
@@ -30,6 +31,7 @@ static EN: Words = Words {
     bottleneck: "BOTTLENECK",
     no_bottleneck: "  No operation stands out.",
     no_traces: "No complete trace in this window: check that services export spans.",
+    nothing_to_compare: "No entry point has traces in both windows.",
     mean: "Mean ms",
     where_from: "Where the change of the mean comes from:",
 };
@@ -42,6 +44,7 @@ static ZH: Words = Words {
     bottleneck: "瓶颈",
     no_bottleneck: "  没有突出的操作。",
     no_traces: "此时间段内没有完整的链路：请检查各服务是否在上报 span。",
+    nothing_to_compare: "没有入口在两个时间段内都有链路。",
     mean: "平均 ms",
     where_from: "平均耗时的变化来自：",
 };
