@@ -37,9 +37,12 @@ pub struct TraceStore {
     clock: Clock,
     metrics: Metrics,
     log: Log,
-    /// Lock order: `maintenance`, `gate`, `state`, then a memtable's own.
-    /// Held while blocks are written, merged or deleted; protects the number of the next block.
-    maintenance: Mutex<u64>,
+    /// Lock order: `cutting` or `merging` (never both), `gate`, `state`, then a memtable's own.
+    /// Held while a memtable becomes a block; protects the number of the next block.
+    cutting: Mutex<u64>,
+    /// Held while blocks are merged or deleted, which may take long and must not hold up a cut. A cut only adds
+    /// blocks at the end, so positions found under this lock stay right.
+    merging: Mutex<()>,
     /// Read: between the append to the log and the insert into the memtable. Write: while both are switched. It is
     /// the one lock held across I/O, so that a record and its spans never part.
     gate: RwLock<()>,
@@ -120,7 +123,8 @@ impl TraceStore {
             clock,
             metrics,
             log,
-            maintenance: Mutex::new(next_block),
+            cutting: Mutex::new(next_block),
+            merging: Mutex::new(()),
             gate: RwLock::new(()),
             state: RwLock::new(state),
         };
@@ -133,7 +137,7 @@ impl TraceStore {
     /// # Errors
     /// When the disk fails; nothing is lost and the next call tries again.
     pub fn flush(&self) -> Result<(), Error> {
-        let mut next_block = self.maintenance();
+        let mut next_block = self.cutting();
         self.cut(&mut next_block)
     }
 
@@ -143,8 +147,15 @@ impl TraceStore {
     /// # Errors
     /// When the disk fails; nothing is lost and the next call tries again.
     pub fn maintain(&self) -> Result<(), Error> {
-        let mut next_block = self.maintenance();
         let now_ns = self.clock.unix_ns();
+        self.cut_if_due(now_ns)?;
+        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        self.merge_blocks()?;
+        self.expire_blocks(now_ns)
+    }
+
+    fn cut_if_due(&self, now_ns: u64) -> Result<(), Error> {
+        let mut next_block = self.cutting();
         let size = self.snapshot().active.size();
         let age_max_ns = u64::try_from(self.config.memtable_age.as_nanos()).unwrap_or(u64::MAX);
         let is_old = size.since_ns.is_some_and(|since_ns| now_ns.saturating_sub(since_ns) >= age_max_ns);
@@ -152,8 +163,7 @@ impl TraceStore {
         if is_old || is_stuck || self.fill() >= 1 {
             self.cut(&mut next_block)?;
         }
-        self.merge_blocks()?;
-        self.expire_blocks(now_ns)
+        Ok(())
     }
 
     /// Flushes and closes the log; later appends are refused.
@@ -190,8 +200,8 @@ impl TraceStore {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn maintenance(&self) -> MutexGuard<'_, u64> {
-        self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cutting(&self) -> MutexGuard<'_, u64> {
+        self.cutting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many times over the active memtable is full.
@@ -370,11 +380,11 @@ impl TraceStore {
         if fill == 0 {
             return Ok(());
         }
-        let mut next_block = match self.maintenance.try_lock() {
+        let mut next_block = match self.cutting.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) if fill < OVERFLOW_FACTOR => return Ok(()),
-            Err(TryLockError::WouldBlock) => self.maintenance(),
+            Err(TryLockError::WouldBlock) => self.cutting(),
         };
         if self.fill() == 0 {
             return Ok(());

@@ -1,6 +1,10 @@
 //! Memtable, blocks, merging, retention, restart.
 
-use model::{SpanKind, SpanSink, SpanSource};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use model::{Span, SpanKind, SpanSink, SpanSource, TimeRange};
+use traces::TraceStoreConfig;
 
 use crate::data::{Fixture, batch, newest, put, resource, span, span_numbers, trace_id};
 
@@ -132,4 +136,52 @@ fn a_newer_format_is_refused_by_name() {
     let error = traces::TraceStore::open(fixture.config(), fixture.clock.clock(), &fixture.registry);
     let message = error.err().expect("refused").to_string();
     assert!(message.contains("\"eino-traces 2\"") && message.contains("\"eino-traces 1\""), "{message}");
+}
+
+#[test]
+fn a_trace_longer_than_a_page_is_given_whole() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    put(&store, (1..=9_000).map(|id| span(2, id, id % 1000)));
+    put(&store, [span(1, 1, 0), span(3, 1, 5_000)]);
+    let in_memory = store.trace(trace_id(2)).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.trace(trace_id(2)).unwrap(), in_memory);
+    assert_eq!(in_memory.len(), 9_000);
+    let mut visited = Vec::new();
+    let mut visit = |trace: &[Arc<Span>]| {
+        visited.push(trace.len());
+        ControlFlow::Continue(())
+    };
+    store.scan(TimeRange::ALL, &mut visit).unwrap();
+    assert_eq!(visited, [1, 9_000, 1]);
+}
+
+#[test]
+fn appends_cuts_merges_and_readers_at_once_lose_nothing() {
+    let fixture = Fixture::new();
+    let config = || TraceStoreConfig { memtable_spans: 40, ..fixture.config() };
+    let store = fixture.open_with(config());
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4_u64)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        let trace = 1 + writer * 100 + number;
+                        put(store, (1..=5).map(|id| span(trace, id, number)));
+                        assert_eq!(store.trace(trace_id(trace)).unwrap().len(), 5, "acked, so found");
+                    }
+                })
+            })
+            .collect();
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            store.maintain().unwrap();
+            store.flush().unwrap();
+        }
+    });
+    assert_eq!((store.status().spans, newest(&store).len()), (1_000, 200));
+    drop(store);
+    let store = fixture.open_with(config());
+    assert_eq!((store.status().spans, newest(&store).len()), (1_000, 200));
 }
