@@ -27,8 +27,10 @@ export interface Bottleneck {
   saving_p99_ms: number;
   saving_reference: "body_median" | "healthy_window" | "what_if";
   cause: { kind: CauseKind; evidence: string[] };
-  /** 0 to 1. */
+  /** Votes that agree over votes there are, 0 to 1. */
   confidence: number;
+  /** Independent looks at whether this is the bottleneck. */
+  votes?: { name: string; agrees: boolean; detail: string }[];
 }
 
 export interface EntryPoint {

@@ -48,6 +48,7 @@ export function BottleneckCard({ entry }: { entry: EntryPoint }) {
             <li key={line}>{line}</li>
           ))}
         </ul>
+        <Votes votes={first.votes ?? []} />
       </div>
       {others.length > 0 ? <Others bottlenecks={others} firstSaving={first.saving_p99_ms} /> : null}
     </section>
@@ -84,6 +85,27 @@ function Saving({ entry, first }: { entry: EntryPoint; first: Bottleneck }) {
         </div>
       </div>
     </>
+  );
+}
+
+/** The looks that the confidence counts, agreeing ones with a tick. */
+function Votes({ votes }: { votes: NonNullable<Bottleneck["votes"]> }) {
+  const { t } = useApp();
+  if (votes.length === 0) return null;
+  const agree = votes.filter((vote) => vote.agrees).length;
+  return (
+    <div className="votes">
+      <h3>{t("home.votes", { agree, all: votes.length })}</h3>
+      <ul>
+        {votes.map((vote) => (
+          <li key={vote.name} className={vote.agrees ? "agrees" : "muted"}>
+            <Icon name={vote.agrees ? "check" : "close"} size={13} />
+            <span className="hidden-visually">{t(vote.agrees ? "home.votes.yes" : "home.votes.no")}: </span>
+            {vote.detail}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { Link } from "../parts/link";
 import { ago, clockTime, duration } from "../units/format";
 import type { TraceSummary } from "./model";
 
-const SERVICES_SHOWN = 4;
+const SERVICES_SHOWN = 3;
 
 export function TraceList({ traces, colors }: { traces: TraceSummary[]; colors: Map<string, string> }) {
   const longestUs = Math.max(...traces.map((trace) => trace.durationUs), 1);
