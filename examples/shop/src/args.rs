@@ -69,10 +69,10 @@ pub struct LoadArgs {
     #[arg(long)]
     pub registry: PathBuf,
     /// Mean orders per second; gaps are exponential.
-    #[arg(long, default_value_t = 75.0)]
+    #[arg(long, default_value_t = 75.0, value_parser = positive)]
     pub rate: f64,
     /// Seconds to run; without it until told to stop.
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     pub seconds: Option<f64>,
     /// Orders in flight beyond which new ones are dropped and counted.
     #[arg(long, default_value_t = 2000)]
@@ -90,5 +90,14 @@ impl LoadArgs {
     pub(crate) fn duration(&self) -> anyhow::Result<Option<Duration>> {
         let duration = self.seconds.map(Duration::try_from_secs_f64).transpose();
         duration.map_err(|error| anyhow::anyhow!("invalid --seconds {:?}: {error}", self.seconds))
+    }
+}
+
+/// A number above 0 that is not absurd.
+fn positive(text: &str) -> Result<f64, String> {
+    const MAX: f64 = 1e5;
+    match text.parse() {
+        Ok(number) if number > 0.0 && number <= MAX => Ok(number),
+        _ => Err(format!("expected a number above 0, at most {MAX}")),
     }
 }

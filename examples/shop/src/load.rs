@@ -3,15 +3,15 @@
 //! Latency counts from the *scheduled* arrival. A generator that waits for answers, or counts from the moment
 //! it got to send, hides the very queue that it is meant to show.
 
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use eino::axum::http::Method;
 use eino::client::ClientConfig;
-use eino::{Client, FileRegistry, RegistryConfig};
+use eino::{Client, FileRegistry};
 use fastrand::Rng;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -28,9 +28,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct LoadConfig {
-    /// Directory of the service registry, in which `gateway` is found.
-    pub registry: PathBuf,
-    /// Mean orders per second.
+    /// Where orders are posted; `http://gateway/orders` is looked up in the registry.
+    pub url: String,
+    /// Registry for a host without dot and port.
+    pub registry: Option<FileRegistry>,
+    /// Mean orders per second, 0.001 to 100,000.
     pub rate_per_s: f64,
     /// Orders in flight beyond which new ones are dropped and counted.
     pub in_flight_max: usize,
@@ -42,11 +44,11 @@ pub struct LoadConfig {
     pub timeout: Duration,
 }
 
-impl LoadConfig {
-    /// 75 orders a second until told to stop.
-    pub fn new(registry: impl Into<PathBuf>) -> Self {
+impl Default for LoadConfig {
+    fn default() -> Self {
         Self {
-            registry: registry.into(),
+            url: "http://gateway/orders".to_owned(),
+            registry: None,
             rate_per_s: 75.0,
             in_flight_max: 2000,
             seed: 1,
@@ -73,34 +75,22 @@ pub struct LoadStats {
     pub p99_ms: f64,
 }
 
-/// Sends orders until `stop` completes or the time is over, then waits for those in flight.
-///
-/// # Errors
-/// When the rate is not a positive number or the registry can't be opened.
-pub async fn run_load(config: LoadConfig, stop: impl Future<Output = ()>) -> anyhow::Result<LoadStats> {
-    anyhow::ensure!(
-        config.rate_per_s.is_finite() && config.rate_per_s > 0.0,
-        "the rate must be a positive number, not {}",
-        config.rate_per_s
-    );
-    let registry = FileRegistry::open(&config.registry, RegistryConfig::default())?;
-    let client =
-        Client::new(ClientConfig { timeout: config.timeout, ..ClientConfig::default() }, Some(registry));
+/// Sends orders until `stop` says true, its sender is gone or the time is over; then waits for those in flight.
+pub async fn run_load(config: LoadConfig, mut stop: watch::Receiver<bool>) -> LoadStats {
+    let client_config = ClientConfig { timeout: config.timeout, ..ClientConfig::default() };
+    let target = Target { client: Client::new(client_config, config.registry), url: config.url.into() };
+    let rate_per_s = config.rate_per_s.clamp(0.001, 1e5);
     let mut rng = Rng::with_seed(config.seed);
     let mut tally = Tally::default();
     let mut in_flight = JoinSet::new();
-    let mut stop = pin!(stop);
-    let end = config.duration.map(|duration| Instant::now() + duration);
     let mut arrival = Instant::now();
+    let end = config.duration.map(|duration| arrival + duration);
     loop {
-        arrival += exponential(&mut rng, config.rate_per_s);
-        if end.is_some_and(|end| arrival >= end) {
-            break;
-        }
-        // The same orders come in the same sequence, dropped or not.
+        arrival += exponential(&mut rng, rate_per_s);
+        // Orders come in the same sequence, whether or not some are dropped.
         let order = random_order(&mut rng);
-        let told_to_stop = wait_for(arrival, &mut in_flight, &mut tally, stop.as_mut()).await;
-        if told_to_stop {
+        let is_over = end.is_some_and(|end| arrival >= end);
+        if is_over || stopped_before(arrival, &mut in_flight, &mut tally, &mut stop).await {
             break;
         }
         if in_flight.len() >= config.in_flight_max {
@@ -108,33 +98,47 @@ pub async fn run_load(config: LoadConfig, stop: impl Future<Output = ()>) -> any
             continue;
         }
         tally.stats.sent += 1;
-        in_flight.spawn(send(client.clone(), order, arrival));
+        in_flight.spawn(target.clone().send(order, arrival));
     }
     let drained = async {
         while let Some(done) = in_flight.join_next().await {
             tally.count(done);
         }
     };
-    let drained = timeout(DRAIN, drained).await.is_ok();
-    if !drained {
+    if timeout(DRAIN, drained).await.is_err() {
         tally.stats.failed += u64::try_from(in_flight.len()).unwrap_or(u64::MAX);
     }
-    Ok(tally.finish())
+    tally.finish()
 }
 
-/// Counts answers until the next arrival; whether it was told to stop first.
-async fn wait_for(
+/// Counts answers until the next arrival; true when told to stop first.
+async fn stopped_before(
     arrival: Instant,
     in_flight: &mut JoinSet<Answer>,
     tally: &mut Tally,
-    mut stop: impl Future<Output = ()> + Unpin,
+    stop: &mut watch::Receiver<bool>,
 ) -> bool {
     loop {
         tokio::select! {
             () = sleep_until(arrival) => return false,
             Some(done) = in_flight.join_next() => tally.count(done),
-            () = &mut stop => return true,
+            // An error means that the sender is gone.
+            _ = stop.wait_for(|stop| *stop) => return true,
         }
+    }
+}
+
+#[derive(Clone)]
+struct Target {
+    client: Client,
+    url: Arc<str>,
+}
+
+impl Target {
+    async fn send(self, order: Order, arrival: Instant) -> Answer {
+        let answer = self.client.request_dynamic(Method::POST, &self.url).json(&order).send().await;
+        let ok = answer.is_ok_and(|answer| answer.status().is_success());
+        Answer { ok, latency: arrival.elapsed() }
     }
 }
 
@@ -143,12 +147,6 @@ async fn wait_for(
 struct Answer {
     ok: bool,
     latency: Duration,
-}
-
-async fn send(client: Client, order: Order, arrival: Instant) -> Answer {
-    let answer = client.post("http://gateway/orders").json(&order).send().await;
-    let ok = answer.is_ok_and(|answer| answer.status().is_success());
-    Answer { ok, latency: arrival.elapsed() }
 }
 
 /// Some articles sell far better than others, so that a cache is worth having.

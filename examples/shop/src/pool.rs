@@ -106,11 +106,7 @@ impl Pool {
     pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Pooled, Error> {
         let wait = span("db.pool.acquire")
             .attr("db.client.connection.pool.name", self.name)
-            .attr("db.client.connection.max", self.size)
-            .attr(
-                "db.client.connection.pending_requests",
-                self.size.saturating_sub(self.permits.available_permits()),
-            );
+            .attr("db.client.connection.max", self.size);
         let started = Instant::now();
         let permit =
             wait.around(Arc::clone(&self.permits).acquire_owned()).await.map_err(|_| Error::Closed)?;

@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
-use eino::App;
+use eino::{App, FileRegistry, RegistryConfig};
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::args::{LoadArgs, ServiceArgs};
 use crate::load::{LoadConfig, run_load};
@@ -28,16 +28,21 @@ where
 
 /// Runs the load generator until its time is over or it is told to stop, then prints its figures.
 pub(crate) async fn load(args: LoadArgs) -> anyhow::Result<()> {
-    let stop = told_to_stop(args.die_with_parent);
-    let duration = args.duration()?;
     let config = LoadConfig {
+        registry: Some(FileRegistry::open(&args.registry, RegistryConfig::default())?),
         rate_per_s: args.rate,
         in_flight_max: args.in_flight_max,
         seed: args.seed,
-        duration,
-        ..LoadConfig::new(args.registry)
+        duration: args.duration()?,
+        ..LoadConfig::default()
     };
-    let stats = run_load(config, stop).await?;
+    let (stop, stopped) = watch::channel(false);
+    let told = tokio::spawn(async move {
+        told_to_stop(args.die_with_parent).await;
+        stop.send_replace(true);
+    });
+    let stats = run_load(config, stopped).await;
+    told.abort();
     print_line(&stats)
 }
 
