@@ -189,3 +189,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests;
