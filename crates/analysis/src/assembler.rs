@@ -20,6 +20,8 @@ use eino_metrics_core::{Counter, Gauge, Registry};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use model::{Span, SpanId, SpanKind, TraceId};
 
+use crate::operation::operation;
+
 /// Limits of the assembler. Times in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct AssemblerConfig {
@@ -293,7 +295,7 @@ impl OpenTrace {
         }
         let had_child = self.missing.remove(&span.span_id);
         if span.kind == SpanKind::Client {
-            let operation = (span.service().clone(), span.name.clone());
+            let operation = (span.service().clone(), operation(span));
             if had_child {
                 count_answer(answers, &operation, true);
             } else {

@@ -12,6 +12,7 @@ use foldhash::{HashMap, HashMapExt};
 use model::{Span, SpanKind};
 
 use crate::Trace;
+use crate::operation::operation;
 
 /// What a section of a critical path was spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -105,7 +106,7 @@ fn mark_retried(trace: &Trace, parent: usize, retried: &mut [bool]) {
     let mut attempts: HashMap<_, Vec<usize>> = HashMap::new();
     for child in children {
         let span = trace.span(*child);
-        attempts.entry((span.service(), &span.name, span.kind)).or_default().push(*child);
+        attempts.entry((span.service(), operation(span), span.kind)).or_default().push(*child);
     }
     for attempts in attempts.values().filter(|attempts| attempts.len() > 1) {
         let failures = attempts.iter().take_while(|attempt| has_failed(trace, **attempt)).count();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::entries::{Callers, entry_spans};
+use crate::operation::operation;
 use crate::path::critical_path_of;
 use crate::quantile::{ms, of_unsorted};
 use crate::{Overflow, Trace};
@@ -73,7 +74,7 @@ pub fn compare(before: &[Trace], after: &[Trace]) -> Compare {
 
 fn phases(traces: &[Trace]) -> BTreeMap<Operation, Phase> {
     let mut phases: BTreeMap<Operation, Phase> = BTreeMap::new();
-    let name = |trace: &Trace, span| (trace.span(span).service().clone(), trace.span(span).name.clone());
+    let name = |trace: &Trace, span| (trace.span(span).service().clone(), operation(trace.span(span)));
     let callers = Callers::of(traces);
     let whole = traces.iter().filter(|trace| !callers.lacks_beginning(trace));
     for (trace, root) in whole.flat_map(|trace| entry_spans(trace).into_iter().map(move |root| (trace, root)))

@@ -18,6 +18,7 @@ mod class;
 mod compare;
 mod entries;
 mod histogram;
+mod operation;
 mod path;
 mod path_json;
 mod quantile;

@@ -18,6 +18,7 @@ use eino_metrics_core::{Counter, Registry};
 use model::{MetricBatch, Span, SpanKind, StatusCode};
 
 use crate::entries::entry_spans;
+use crate::operation::operation;
 use crate::path::critical_path_of;
 use crate::{Assembler, AssemblerConfig, CallKind, Class, ExpHistogram, Overflow, Section, Trace, calls};
 
@@ -151,14 +152,13 @@ impl StreamAnalysis {
     }
 
     fn count_span(&mut self, span: &Span) {
-        let (service, operation) = self.limited_names(span);
+        let (service, operation) = self.limited(span.service(), span.name.clone());
         let key = RedKey { service, operation, kind: span.kind, status: span.status.code };
         self.red.entry(key).or_default().observe(span.duration_ns());
     }
 
-    /// Service and operation of a span, or `__other__` beyond the limits.
-    fn limited_names(&mut self, span: &Span) -> (Arc<str>, Arc<str>) {
-        let service = span.service();
+    /// Service and operation, or `__other__` beyond the limits.
+    fn limited(&mut self, service: &Arc<str>, operation: Arc<str>) -> (Arc<str>, Arc<str>) {
         if !self.operations.contains_key(service) {
             if self.operations.len() >= self.config.services_max {
                 self.limited.inc();
@@ -169,15 +169,14 @@ impl StreamAnalysis {
         let Some(operations) = self.operations.get_mut(service) else {
             return (self.other.clone(), self.other.clone());
         };
-        if operations.contains(&span.name) {
-            return (service.clone(), span.name.clone());
+        if !operations.contains(&operation) {
+            if operations.len() >= self.config.operations_max {
+                self.limited.inc();
+                return (service.clone(), self.other.clone());
+            }
+            operations.insert(operation.clone());
         }
-        if operations.len() >= self.config.operations_max {
-            self.limited.inc();
-            return (service.clone(), self.other.clone());
-        }
-        operations.insert(span.name.clone());
-        (service.clone(), span.name.clone())
+        (service.clone(), operation)
     }
 
     fn take_closed(&mut self) {
@@ -209,7 +208,8 @@ impl StreamAnalysis {
 
     fn count_paths(&mut self, trace: &Trace) {
         for root in entry_spans(trace) {
-            let (service, operation) = self.limited_names(trace.span(root));
+            let span = trace.span(root);
+            let (service, operation) = self.limited(span.service(), operation(span));
             let entry: Arc<str> = format!("{service} {operation}").into();
             for section in critical_path_of(trace, root, self.config.overflow).sections {
                 self.count_section(trace, &section, &entry);
@@ -218,7 +218,8 @@ impl StreamAnalysis {
     }
 
     fn count_section(&mut self, trace: &Trace, section: &Section, entry: &Arc<str>) {
-        let (service, operation) = self.limited_names(trace.span(section.span));
+        let span = trace.span(section.span);
+        let (service, operation) = self.limited(span.service(), operation(span));
         let mut key = PathKey { service, operation, entry: entry.clone(), class: section.class };
         if self.paths.len() >= self.config.paths_max && !self.paths.contains_key(&key) {
             self.limited.inc();

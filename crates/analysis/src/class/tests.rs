@@ -52,3 +52,14 @@ fn indices_and_names_fit() {
         assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
     }
 }
+
+#[test]
+fn calls_to_different_sides_are_no_retry() {
+    let lines = |first: &str, second: &str| {
+        let trace = crate::testing::trace(&format!(
+            "S - 0 100 server a/x\n A S 0 40 client a/POST error peer.service={first}\n B S 50 100 client a/POST peer.service={second}"
+        ));
+        Classes::of(&trace).of_span(1)
+    };
+    assert_eq!((lines("b", "c"), lines("b", "b")), (Class::SelfTime, Class::Retry));
+}

@@ -67,7 +67,8 @@ fn visits<'t>(suspect: &Suspect<'_, 't>) -> Visits<'t> {
     for (position, member) in suspect.entry.members.iter().enumerate() {
         let profile = &suspect.study.profiles[*member];
         let of_op = profile.sections.iter().filter(|(operation, _)| *operation == suspect.op.operation);
-        all.extend(of_op.map(|(_, section)| Visit { position, trace: profile.trace, section: *section }));
+        let trace = suspect.study.of(profile).trace;
+        all.extend(of_op.map(|(_, section)| Visit { position, trace, section: *section }));
     }
     let steady = suspect.reference == SavingReference::WhatIf;
     let everything = 0..suspect.entry.members.len();

@@ -68,7 +68,7 @@ pub fn report(traces: &[Trace], options: &ReportOptions) -> Report {
     Report {
         window: options.window,
         traces: (traces.len() as u64).saturating_mul(one_in),
-        traces_analysed: study.traces_analysed,
+        traces_analysed: study.traces.len() as u64,
         traces_incomplete: study.traces_incomplete,
         services,
         mermaid: mermaid::mermaid(&service_graph),

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 
 use model::AttributeValue;
 
-use super::study::{OpId, Study};
+use super::study::{OpId, Studied, Study};
 use crate::Trace;
 use crate::calls::outside_peer;
+use crate::operation::operation;
 
 /// A wait shorter than this is taking a free connection.
 const WAIT_MIN_NS: u64 = 200_000;
@@ -33,16 +34,16 @@ pub(super) fn evidence(study: &Study<'_>, acquire: OpId) -> Vec<String> {
     let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
     let mut during: BTreeMap<String, u128> = BTreeMap::new();
     let mut size = None;
-    for profile in &study.profiles {
-        let trace = profile.trace;
-        for index in (0..trace.spans().len()).filter(|index| study.is(acquire, trace, *index)) {
+    for studied in &study.traces {
+        let trace = studied.trace;
+        for index in (0..trace.spans().len()).filter(|index| studied.operations[*index] == acquire) {
             let span = trace.span(index);
             size = size.or_else(|| pool_size(trace, index));
             let pool = pools.entry(instance(trace, index)).or_default();
             if span.duration_ns() >= WAIT_MIN_NS {
                 pool.waits.push((span.start_ns, span.end_ns));
             }
-            if let Some(hold) = hold(study, acquire, trace, index) {
+            if let Some(hold) = hold(studied, index) {
                 pool.holds.push((hold.start, hold.end));
                 add_during(trace, index, &hold, &mut during);
             }
@@ -99,7 +100,8 @@ fn pool_size(trace: &Trace, index: usize) -> Option<(String, i64)> {
     })
 }
 
-fn hold(study: &Study<'_>, acquire: OpId, trace: &Trace, index: usize) -> Option<std::ops::Range<u64>> {
+fn hold(studied: &Studied<'_>, index: usize) -> Option<std::ops::Range<u64>> {
+    let trace = studied.trace;
     let parent = trace.parent(index)?;
     let start = trace.span(index).end_ns;
     let mut end = None;
@@ -108,7 +110,7 @@ fn hold(study: &Study<'_>, acquire: OpId, trace: &Trace, index: usize) -> Option
         if *sibling == index || span.start_ns < start {
             continue;
         }
-        if study.is(acquire, trace, *sibling) {
+        if studied.operations[*sibling] == studied.operations[index] {
             break;
         }
         let is_database = span.attribute("db.system").or(span.attribute("db.system.name")).is_some();
@@ -132,9 +134,9 @@ fn add_during(trace: &Trace, index: usize, hold: &std::ops::Range<u64>, during: 
     }
 }
 
-/// The name of a span, and whom it calls if the name does not say.
+/// The name of a span's operation, and whom it calls if the name does not say.
 fn activity(trace: &Trace, index: usize) -> String {
-    let name = &trace.span(index).name;
+    let name = operation(trace.span(index));
     match outside_peer(trace, index) {
         Some((peer, _)) if !name.contains(&*peer) => format!("{name} ({peer})"),
         _ => name.to_string(),

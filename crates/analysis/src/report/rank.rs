@@ -173,8 +173,9 @@ fn replayed_saving_ns(
         let (usual_ns, ns) = (op.usual_ns(position, reference), op.ns[position]);
         if usual_ns < ns {
             let profile = &study.profiles[*member];
-            durations[position] = replay(profile.trace, profile.root, study.overflow, |span| {
-                study.is(op.operation, profile.trace, span).then_some(Scale { num: usual_ns, den: ns })
+            let studied = study.of(profile);
+            durations[position] = replay(studied.trace, profile.root, study.overflow, |span| {
+                (studied.operations[span] == op.operation).then_some(Scale { num: usual_ns, den: ns })
             });
         }
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
-use model::SpanKind;
+use model::{Span, SpanKind};
 
 use crate::entries::{Callers, entry_spans};
+use crate::operation::operation;
 use crate::path::critical_path_of;
 use crate::{Overflow, Section, Trace};
 
@@ -14,23 +15,29 @@ pub(super) type OpId = usize;
 
 pub(super) struct Study<'t> {
     pub(super) overflow: Overflow,
-    pub(super) profiles: Vec<Profile<'t>>,
-    pub(super) traces_analysed: u64,
+    pub(super) traces: Vec<Studied<'t>>,
     pub(super) traces_incomplete: u64,
     /// Whether no trace was left out, so that what runs at the same time can be counted.
     pub(super) is_complete: bool,
+    pub(super) profiles: Vec<Profile>,
     operations: Vec<(Arc<str>, Arc<str>)>,
     by_name: HashMap<(Arc<str>, Arc<str>), OpId>,
     /// Per service: starts and ends of its server spans, each ascending.
     in_flight: HashMap<Arc<str>, (Vec<u64>, Vec<u64>)>,
 }
 
-/// The path of one entry of a trace.
-pub(super) struct Profile<'t> {
+/// A trace and the operation of each of its spans.
+pub(super) struct Studied<'t> {
     pub(super) trace: &'t Trace,
+    pub(super) operations: Vec<OpId>,
+}
+
+/// The path of one entry of a trace.
+pub(super) struct Profile {
+    /// Index of the trace in the study.
+    pub(super) studied: usize,
     pub(super) root: usize,
     pub(super) duration_ns: u64,
-    pub(super) entry: OpId,
     pub(super) sections: Vec<(OpId, Section)>,
 }
 
@@ -46,8 +53,8 @@ impl<'t> Study<'t> {
     pub(super) fn new(traces: &'t [Trace], overflow: Overflow, traces_max: usize, are_all: bool) -> Self {
         let mut study = Self {
             overflow,
+            traces: Vec::new(),
             profiles: Vec::new(),
-            traces_analysed: 0,
             traces_incomplete: 0,
             is_complete: are_all && traces.len() <= traces_max,
             operations: Vec::new(),
@@ -71,28 +78,26 @@ impl<'t> Study<'t> {
     }
 
     fn add(&mut self, trace: &'t Trace) {
-        self.traces_analysed += 1;
         for span in trace.spans().iter().filter(|span| span.kind == SpanKind::Server) {
             let (starts, ends) = self.in_flight.entry(span.service().clone()).or_default();
             starts.push(span.start_ns);
             ends.push(span.end_ns);
         }
+        let operations: Vec<_> = trace.spans().iter().map(|span| self.number_of(span)).collect();
+        let studied = self.traces.len();
         for root in entry_spans(trace) {
             let path = critical_path_of(trace, root, self.overflow);
             let sections = path.sections.into_iter();
-            let sections =
-                sections.map(|section| (self.operation_of(trace, section.span), section)).collect();
-            let entry = self.operation_of(trace, root);
+            let sections = sections.map(|section| (operations[section.span], section)).collect();
             let duration_ns = trace.span(root).duration_ns();
-            self.profiles.push(Profile { trace, root, duration_ns, entry, sections });
+            self.profiles.push(Profile { studied, root, duration_ns, sections });
         }
+        self.traces.push(Studied { trace, operations });
     }
 
     /// The number of a span's operation, new if need be.
-    fn operation_of(&mut self, trace: &Trace, span: usize) -> OpId {
-        let span = trace.span(span);
-        let name = (span.service().clone(), span.name.clone());
-        *self.by_name.entry(name).or_insert_with_key(|name| {
+    fn number_of(&mut self, span: &Span) -> OpId {
+        *self.by_name.entry((span.service().clone(), operation(span))).or_insert_with_key(|name| {
             self.operations.push(name.clone());
             self.operations.len() - 1
         })
@@ -104,25 +109,24 @@ impl<'t> Study<'t> {
         (service, operation)
     }
 
-    /// Whether span `span` of `trace` is of this operation.
-    pub(super) fn is(&self, operation: OpId, trace: &Trace, span: usize) -> bool {
-        let (service, name) = &self.operations[operation];
-        let span = trace.span(span);
-        span.name == *name && span.service() == service
+    /// The trace of a profile.
+    pub(super) fn of(&self, profile: &Profile) -> &Studied<'t> {
+        &self.traces[profile.studied]
     }
 
     /// Entry points, the one with most traces first.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let mut members: HashMap<OpId, Vec<usize>> = HashMap::new();
         for (index, profile) in self.profiles.iter().enumerate() {
-            members.entry(profile.entry).or_default().push(index);
+            let entry = self.of(profile).operations[profile.root];
+            members.entry(entry).or_default().push(index);
         }
         let mut entries: Vec<_> =
             members.into_iter().map(|(operation, members)| Entry { operation, members }).collect();
         for entry in &mut entries {
             entry.members.sort_by_key(|index| {
                 let profile = &self.profiles[*index];
-                (profile.duration_ns, profile.trace.trace_id(), profile.root)
+                (profile.duration_ns, self.of(profile).trace.trace_id(), profile.root)
             });
         }
         entries.sort_by_key(|entry| (std::cmp::Reverse(entry.members.len()), self.name(entry.operation)));

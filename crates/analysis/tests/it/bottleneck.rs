@@ -57,7 +57,7 @@ fn a_small_pool_is_found_and_explained() {
     let evidence = first.cause.evidence.join("\n");
     assert!(evidence.contains("the pool's size is 2 (db.client.connection.max)"), "{evidence}");
     assert!(evidence.contains("while someone waits, 2.0 connections are held on average"), "{evidence}");
-    assert!(evidence.contains("% of it in POST card"), "{evidence}");
+    assert!(evidence.contains("% of it in POST card-processor"), "{evidence}");
     let hot: Vec<_> =
         report.service_graph.nodes.iter().filter(|node| node.hot).map(|node| &*node.id).collect();
     assert_eq!(hot, ["payment-service"]);
@@ -77,7 +77,7 @@ fn without_the_small_pool_the_card_processor_is_next() {
     let first = first(&LARGE.1);
     assert_eq!(
         (first.operation.as_str(), first.cause.kind),
-        ("POST card", CauseKind::Downstream),
+        ("POST card-processor", CauseKind::Downstream),
         "{first:#?}"
     );
 }

@@ -189,7 +189,8 @@ impl Request {
 
     fn inventory_call(&mut self, trace: TraceId, fault: Fault, mut at: u64) -> u64 {
         let order = self.order;
-        let client = self.open(trace, Some(order), "order-service", "POST inventory", SpanKind::Client, at);
+        let client = self.open(trace, Some(order), "order-service", "POST", SpanKind::Client, at);
+        self.attributes(client, vec![text("peer.service", "inventory")]);
         at += if fault == Fault::NetworkGap { self.about(90 * MS) } else { self.about(150 * US) };
         let server =
             self.open(trace, Some(client), "inventory-service", "POST /reservations", SpanKind::Server, at);
@@ -226,7 +227,8 @@ fn pay(mut request: Request, free_at: &mut [u64]) -> Vec<Arc<Span>> {
     let trace = request.spans[0].trace_id;
     let mut at = request.payment_ns;
     let order = request.order;
-    let client = request.open(trace, Some(order), "order-service", "POST payment", SpanKind::Client, at);
+    let client = request.open(trace, Some(order), "order-service", "POST", SpanKind::Client, at);
+    request.attributes(client, vec![text("peer.service", "payment")]);
     // Exactly: requests must reach the pool in the order in which they were sorted.
     at += 200 * US;
     let server = request.open(trace, Some(client), "payment-service", "POST /charges", SpanKind::Server, at);
@@ -237,7 +239,7 @@ fn pay(mut request: Request, free_at: &mut [u64]) -> Vec<Arc<Span>> {
     let free = free_at.iter_mut().min().expect("a pool has connections");
     at = at.max(*free) + 10 * US;
     request.close(acquire, at);
-    let steps = [("SELECT accounts", "sqlite"), ("POST card", ""), ("INSERT charges", "sqlite")];
+    let steps = [("SELECT accounts", "sqlite"), ("POST", ""), ("INSERT charges", "sqlite")];
     for (name, database) in steps {
         let step = request.open(trace, Some(server), "payment-service", name, SpanKind::Client, at);
         if database.is_empty() {
