@@ -21,6 +21,9 @@ mod functions;
 mod parser;
 mod printer;
 
+#[doc(hidden)]
+pub mod conformance;
+
 pub use ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr, ExprKind, Extension,
     Selector, Span, Subquery, TimeShift, ValueType, VectorMatching,

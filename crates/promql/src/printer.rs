@@ -245,7 +245,7 @@ fn format_duration(seconds: f64) -> String {
     ];
     for (unit, unit_ms, only_whole) in units {
         let count = rest_ms / unit_ms;
-        if count > 0 && (!only_whole || rest_ms % unit_ms == 0) {
+        if count > 0 && (!only_whole || rest_ms.is_multiple_of(unit_ms)) {
             out.push_str(&count.to_string());
             out.push_str(unit);
             rest_ms -= count * unit_ms;

@@ -7,7 +7,7 @@
 //! ```
 //! Who meets whom is decided per series, what is there is decided per step.
 
-use model::LabelSet;
+use model::{LabelSet, METRIC_NAME};
 
 use super::column::{Column, Evaluated, Grid, Map, absent, is_absent, join_equal, without_metadata};
 use super::context::Context;
@@ -117,7 +117,7 @@ fn with_scalar(
 pub(super) fn signature(matching: &VectorMatching, labels: &LabelSet) -> LabelSet {
     labels.filtered(|name| {
         let listed = matching.labels.iter().any(|label| label == name);
-        if matching.on { listed } else { !listed && !super::column::is_metadata_label(name) }
+        if matching.on { listed } else { !listed && name != METRIC_NAME }
     })
 }
 
@@ -231,16 +231,17 @@ impl Matcher<'_> {
                 if is_absent(column.values[step]) {
                     continue;
                 }
-                let value = self.pair_value(column.values[step], one[one_index].values[step]);
-                if is_absent(value) {
-                    continue;
-                }
+                // Before the comparison filters: an ambiguous match is an error even where nothing is left of it.
                 if one_to_one && std::mem::replace(&mut taken[step], true) {
                     return Err(QueryError::Execution(
                         "multiple matches for labels: many-to-one matching must be explicit \
                          (group_left/group_right)"
                             .into(),
                     ));
+                }
+                let value = self.pair_value(column.values[step], one[one_index].values[step]);
+                if is_absent(value) {
+                    continue;
                 }
                 let position = match target {
                     Some((meets, position)) if meets == one_index => position,

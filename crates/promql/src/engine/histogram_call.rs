@@ -138,12 +138,18 @@ pub(crate) fn quantiles(
         }
         for mut column in quantile_columns(context, grid, &groups, &phis, arguments[0].span) {
             let mut builder = column.labels.to_builder();
-            builder.set(&label, &crate::format_value(phis.first().copied().unwrap_or(f64::NAN)));
+            builder.set(&label, &quantile_label(phis.first().copied().unwrap_or(f64::NAN)));
             column.labels = builder.build();
             all.push(column);
         }
     }
     Ok(all)
+}
+
+/// φ as OpenMetrics writes it: with a decimal point.
+fn quantile_label(phi: f64) -> String {
+    let text = crate::format_value(phi);
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { format!("{text}.0") } else { text }
 }
 
 /// `histogram_fraction(lower, upper, v)`.

@@ -104,6 +104,9 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 fn median_deviation(values: &[f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let mut sorted = values.to_vec();
     let middle = median(&mut sorted);
     let mut deviations: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();

@@ -187,9 +187,9 @@ pub(super) fn binary(
     Ok(())
 }
 
-/// A constant range or step must be above zero.
+/// A literal range or step must be above zero; computed ones are checked when they are evaluated.
 pub(super) fn positive(duration: &DurationExpr, span: Span) -> Result<(), ParseError> {
-    if duration.is_constant() && duration.seconds(0, 0) * 1e3 < 1.0 {
+    if matches!(duration, DurationExpr::Literal { seconds, .. } if seconds * 1e3 < 1.0) {
         return Err(ParseError::at(span, "duration must be greater than 0"));
     }
     Ok(())

@@ -34,7 +34,7 @@ impl Parser<'_> {
     pub(super) fn duration_expr(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
         let (expr, span) = self.duration_sum(context, 0)?;
         check::duration_range(&expr, span)?;
-        Ok((expr, span))
+        Ok((lone_literal(expr), span))
     }
 
     /// What follows `offset`: one signed operand; arithmetic needs parentheses.
@@ -51,7 +51,7 @@ impl Parser<'_> {
             _ => self.duration_operand(CONTEXT)?,
         };
         check::duration_range(&expr, span)?;
-        Ok((expr, span))
+        Ok((lone_literal(expr), span))
     }
 
     fn duration_sum(
@@ -134,6 +134,14 @@ impl Parser<'_> {
         };
         let end = self.expect(&TokenKind::RightParen, context, "\")\"")?.span;
         Ok((expr, start.to(end)))
+    }
+}
+
+/// A number alone is a duration: `[300]` is `[5m]`.
+fn lone_literal(expr: DurationExpr) -> DurationExpr {
+    match expr {
+        DurationExpr::Literal { seconds, .. } => DurationExpr::Literal { seconds, as_duration: true },
+        other => other,
     }
 }
 

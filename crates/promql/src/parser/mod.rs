@@ -21,6 +21,7 @@ use crate::functions::function;
 use token::{Token, TokenKind};
 
 pub(crate) use check::extension_refusal;
+pub(crate) use durations::parse_duration_ms;
 
 /// Deepest nesting of an expression.
 const DEPTH_MAX: usize = 128;

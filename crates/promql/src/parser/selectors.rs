@@ -66,7 +66,10 @@ impl Parser<'_> {
             return Err(self.unexpected(CONTEXT, "string"));
         };
         let span = self.next().span;
-        Matcher::new(name, op, utf8(bytes, span)?).map_err(|error| ParseError::at(span, error.to_string()))
+        Matcher::new(name, op, utf8(bytes, span)?).map_err(|error| {
+            let reason = error.detail.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            ParseError::at(span, format!("invalid regular expression {:?}: {reason}", error.pattern))
+        })
     }
 
     /// Applies what follows an operand.

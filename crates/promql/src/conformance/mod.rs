@@ -1,0 +1,24 @@
+//! Runs PromQL test scripts: data in, expressions evaluated, answers compared. For tests and tools only.
+//!
+//! ```text
+//! script ─▶ script::parse ─▶ commands ─▶ clear | load into MemorySource | eval with Engine ─▶ compare ─▶ Outcome
+//! ```
+//! ```text
+//! load 15s
+//!   req_total{job="a"} 0+15x8
+//! eval instant at 2m rate(req_total[1m])
+//!   {job="a"} 1
+//! ```
+//! - A case passes when its answer, its errors and its annotations are as written.
+//! - An answer "not supported yet" never passes, not even where a failure is expected.
+
+mod compare;
+mod parser_cases;
+mod run;
+mod script;
+mod series;
+mod source;
+
+pub use parser_cases::{ParserReport, run_parser_cases};
+pub use run::{CaseResult, FileReport, run_file};
+pub use source::MemorySource;
