@@ -1,3 +1,13 @@
+//! The facade of the SDK: [`App`] and what a service needs beside it.
+//!
+//! ```text
+//! eino ─┬▶ eino-client ─┬▶ eino-registry      where services are
+//!       │               └▶ eino-trace ─┬▶ eino-context       ids, deadline, metadata; ambient
+//!       └──────────────────────────────┴▶ eino-metrics-core  cells and text format
+//! ```
+//! - Only this crate reads the environment; the crates below take everything as arguments.
+//! - It adds no wrapper around axum's handlers and extractors: they are axum's, re-exported as [`axum`].
+//!
 #![doc = include_str!("../README.md")]
 
 mod app;
