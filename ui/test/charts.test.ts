@@ -133,6 +133,24 @@ describe("the map", () => {
     ).toEqual([edge("a", "b")]);
   });
 
+  it("draws one line for two ways of calling", () => {
+    const edge = (calls: number, p95_ms: number, connection_type: string) => ({
+      source: "a",
+      target: "b",
+      calls,
+      errors: 1,
+      rate_per_s: calls / 10,
+      p95_ms,
+      connection_type,
+    });
+    const nodes = [
+      { id: "a", kind: "service" as const },
+      { id: "b", kind: "service" as const },
+    ];
+    const [one, ...rest] = usable({ nodes, edges: [edge(10, 5, "http"), edge(20, 3, "messaging")] });
+    expect([one?.calls, one?.errors, one?.rate_per_s, one?.p95_ms, rest.length]).toEqual([30, 2, 3, 5, 0]);
+  });
+
   it("draws a line whose label is on it", () => {
     expect(
       line([

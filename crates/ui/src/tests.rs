@@ -4,7 +4,7 @@ use super::{Files, asset, content_type, index};
 
 /// Addresses that appear in scripts as text and are never asked for: XML namespaces, and the page that the
 /// component library names in its error messages.
-const NEVER_FETCHED: &[&str] = &["www.w3.org", "react.dev", "github.com", "prometheus.io"];
+const NEVER_FETCHED: &[&str] = &["www.w3.org", "react.dev"];
 
 fn text(path: &str) -> String {
     String::from_utf8(asset(path).unwrap_or_else(|| panic!("{path} is embedded")).bytes.into_owned()).unwrap()

@@ -27,10 +27,10 @@ export function useApp(): App {
 
 export function AppProvider({ children }: { children: ReactNode }) {
   const [lang, setLang] = useLang();
-  const params = usePlace().params;
+  const { path, params } = usePlace();
   const from = params.get("from") ?? RANGE_DEFAULT.from;
   const to = params.get("to") ?? RANGE_DEFAULT.to;
-  const refreshS = refreshOf(params.get("refresh"), to);
+  const refreshS = refreshOf(params.get("refresh"), to, path);
   const [nowMs, setNowMs] = useState(() => Date.now());
   const refresh = useCallback(() => setNowMs(Date.now()), []);
   useEvery(refreshS, refresh);
@@ -40,11 +40,15 @@ export function AppProvider({ children }: { children: ReactNode }) {
   return <AppContext.Provider value={app}>{children}</AppContext.Provider>;
 }
 
+/** Lists that one reads and clicks in: they would move under the pointer. They refresh when asked to. */
+const STILL_PAGES = ["/traces"];
+
 /** A range that ends in the past does not change: it is not asked again. */
-function refreshOf(text: string | null, to: string): number {
+function refreshOf(text: string | null, to: string, path: string): number {
   if (!isRelative({ from: "", to })) return 0;
   const seconds = Number.parseInt(text ?? "", 10);
-  return Number.isNaN(seconds) ? REFRESH_DEFAULT_S : Math.max(0, seconds);
+  if (!Number.isNaN(seconds)) return Math.max(0, seconds);
+  return STILL_PAGES.some((page) => path.startsWith(page)) ? 0 : REFRESH_DEFAULT_S;
 }
 
 /** Calls `tick` every so many seconds while the page is visible. */

@@ -35,21 +35,30 @@ export default function LineChart({ chart, colors, hidden, lang, label, zoom, zo
   calls.current = { zoom, zoomOut };
   const [hover, setHover] = useState<Hover | null>(null);
   const theme = useColorScheme();
-  const shown = chart.lines.filter((line) => !hidden.has(line.key));
+  // By key, so that a refresh which changes the order of the legend keeps the plot.
+  const shown = chart.lines.filter((line) => !hidden.has(line.key)).sort((a, b) => (a.key < b.key ? -1 : 1));
+  const latest = useRef(shown);
+  latest.current = shown;
+  const plotted = useRef<uPlot | null>(null);
   const drawn = shown.map((line) => line.key).join("\n");
   useEffect(() => {
     const parent = box.current;
     if (!parent) return undefined;
-    const options = chartOptions(parent, shown, colors, lang, setHover, calls);
-    const plot = new uPlot(options, [chart.times, ...shown.map((line) => line.values)], parent);
+    const options = chartOptions(parent, latest, colors, lang, setHover, calls);
+    const plot = new uPlot(options, undefined, parent);
+    plotted.current = plot;
     const resize = new ResizeObserver(() => plot.setSize({ width: parent.clientWidth, height: HEIGHT }));
     resize.observe(parent);
     return () => {
       resize.disconnect();
       plot.destroy();
+      plotted.current = null;
       setHover(null);
     };
-    // `drawn` stands for `shown`.
+  }, [drawn, theme, lang]);
+  // New values go into the plot that is there: the crosshair stays where the reader holds it.
+  useEffect(() => {
+    plotted.current?.setData([chart.times, ...latest.current.map((line) => line.values)]);
   }, [chart, drawn, theme, lang]);
   return (
     <div className="chart" role="img" aria-label={label} onDoubleClick={() => calls.current.zoomOut()}>
@@ -61,7 +70,7 @@ export default function LineChart({ chart, colors, hidden, lang, label, zoom, zo
 
 function chartOptions(
   parent: HTMLElement,
-  lines: Line[],
+  lines: React.RefObject<Line[]>,
   colors: Map<string, string>,
   lang: Lang,
   setHover: (hover: Hover | null) => void,
@@ -93,13 +102,13 @@ function chartOptions(
     ],
     series: [
       {},
-      ...lines.map((line) => {
+      ...lines.current.map((line) => {
         const stroke = paint(colors.get(line.key) ?? "var(--c0)");
         return { label: line.name, stroke, width: 1.6, points: { show: isSparse(line) }, spanGaps: false };
       }),
     ],
     hooks: {
-      setCursor: [(plot) => setHover(hoverOf(plot, lines))],
+      setCursor: [(plot) => setHover(hoverOf(plot, lines.current))],
       setSelect: [
         (plot) => {
           if (plot.select.width < 4) return;

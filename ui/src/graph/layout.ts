@@ -63,10 +63,24 @@ interface Point {
   y: number;
 }
 
-/** Edges between nodes that are there; a service that calls itself is left out of the picture. */
+/** Edges between nodes that are there, one per pair; a service that calls itself is left out of the picture. */
 export function usable(graph: ServiceGraph): GraphEdge[] {
   const ids = new Set(graph.nodes.map((node) => node.id));
-  return graph.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target) && edge.source !== edge.target);
+  const pairs = new Map<string, GraphEdge>();
+  for (const edge of graph.edges) {
+    if (!ids.has(edge.source) || !ids.has(edge.target) || edge.source === edge.target) continue;
+    const key = `${edge.source}\u0000${edge.target}`;
+    const same = pairs.get(key);
+    pairs.set(key, same ? together(same, edge) : edge);
+  }
+  return [...pairs.values()];
+}
+
+/** Two ways of calling the same node, say HTTP and a queue: what both carry, and the slower P95. */
+function together(a: GraphEdge, b: GraphEdge): GraphEdge {
+  const rate = (a.rate_per_s ?? 0) + (b.rate_per_s ?? 0);
+  const p95 = Math.max(a.p95_ms ?? 0, b.p95_ms ?? 0);
+  return { ...a, calls: a.calls + b.calls, errors: a.errors + b.errors, rate_per_s: rate, p95_ms: p95 };
 }
 
 function weight(edge: GraphEdge): number {

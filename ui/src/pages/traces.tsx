@@ -26,7 +26,7 @@ export function TracesPage() {
   );
   return (
     <Page title={t("traces.title")}>
-      <SearchForm key={params.toString()} params={params} limitDefault={LIMIT_DEFAULT} />
+      <SearchForm key={JSON.stringify(asked)} params={params} limitDefault={LIMIT_DEFAULT} />
       {found.error ? <Failure error={found.error} /> : null}
       {found.data ? <Results traces={found.data} limit={search.limit} range={range} /> : null}
       {!found.data && !found.error ? <Skeleton height={420} /> : null}
