@@ -25,7 +25,7 @@ pub(crate) fn eval(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Eva
         Kind::QueryStart => whole(seconds(bounds.start_ms)),
         Kind::QueryEnd => whole(seconds(bounds.end_ms)),
         Kind::QueryStep => whole(seconds(bounds.step_ms)),
-        Kind::QueryRange => whole(seconds(bounds.end_ms - bounds.start_ms)),
+        Kind::QueryRange => whole(seconds(bounds.end_ms.saturating_sub(bounds.start_ms))),
         Kind::MinOf | Kind::MaxOf => extreme_of(context, call, grid)?,
         Kind::ToScalar => Evaluated::Scalar(to_scalar(&vector(context, &arguments[0], grid)?, grid)),
         _ => Evaluated::Vector(eval_vector(context, call, grid)?),

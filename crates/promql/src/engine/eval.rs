@@ -13,9 +13,15 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Column) -> Result<(), QueryError>;
 /// Evaluates a scalar, string or vector over all steps of `grid`.
 pub(crate) fn eval(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evaluated, QueryError> {
     context.check_running()?;
+    // Whatever it is, it holds a value per step: inside a subquery that can be millions.
+    context.count_points(grid.count)?;
     let is_literal = matches!(expr.kind, ExprKind::Number(_) | ExprKind::String(_));
     if grid.count > 1 && !is_literal && is_step_invariant(expr) {
-        return Ok(repeat(eval_varying(context, expr, grid.first())?, grid.count));
+        let once = eval_varying(context, expr, grid.first())?;
+        if let Evaluated::Vector(columns) = &once {
+            context.count_points(columns.len().saturating_mul(grid.count))?;
+        }
+        return Ok(repeat(once, grid.count));
     }
     eval_varying(context, expr, grid)
 }

@@ -142,7 +142,7 @@ fn regression(window: &WindowView<'_>, intercept_ms: i64) -> Option<Line> {
     }
     let mut sums = [KahanSum::default(); 4];
     for (ts_ms, y) in window.ts_ms.iter().zip(values) {
-        let x = seconds(ts_ms - intercept_ms);
+        let x = seconds(ts_ms.saturating_sub(intercept_ms));
         for (sum, term) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
             sum.add(term);
         }

@@ -63,6 +63,26 @@ fn huge_subquery_is_refused_before_it_is_made() {
 }
 
 #[test]
+fn scalars_inside_a_subquery_count_too() {
+    let engine = engine(EngineConfig { samples_max: 10_000, ..EngineConfig::default() });
+    let expr = parse("max_over_time(vector(time() + time())[5s:1ms])").unwrap();
+    refused(engine.instant(&source(1), &expr, 0), QueryErrorKind::Execution, "samples_max is 10000");
+}
+
+#[test]
+fn times_at_the_edge_of_the_clock_do_not_panic() {
+    let engine = engine(EngineConfig::default());
+    for text in
+        ["m", "predict_linear(m[1m] @ -9e15, 1)", "rate(m[5m:1m] offset 200y)", "m offset -200y", "time()"]
+    {
+        for time_ms in [i64::MIN, i64::MAX, 0] {
+            let expr = parse(text).unwrap();
+            assert!(engine.instant(&source(1), &expr, time_ms).is_ok(), "{text} at {time_ms}");
+        }
+    }
+}
+
+#[test]
 fn cancel_flag_stops() {
     let options = QueryOptions { cancel: Some(Arc::new(AtomicBool::new(true))), ..QueryOptions::default() };
     let expr = parse("sum(m)").unwrap();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 /// Expressions as text, of vectors only, so that they fit anywhere.
 fn expression() -> impl Strategy<Value = String> {
-    let selector = prop_oneof![
+    let selectors = prop_oneof![
         Just("a".to_owned()),
         Just("b:c{x=\"1\",y!~\"q.*\"}".to_owned()),
         Just("{\"a.b\", \"l 1\"=~'x|y'} offset -1h30m".to_owned()),
@@ -17,7 +17,12 @@ fn expression() -> impl Strategy<Value = String> {
         Just("max_over_time(a[min_of(1h, step() + 30s)] offset 7)".to_owned()),
         Just("label_replace(a, \"\\xff\\\"\", '$1', `s\\d`, \"(.*)\\n\")".to_owned()),
     ];
-    selector.prop_recursive(4, 24, 3, |inner| {
+    compose(selectors)
+}
+
+/// Operators, aggregations and functions over `selectors`.
+fn compose(selectors: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = String> {
+    selectors.prop_recursive(4, 24, 3, |inner| {
         let operator = prop_oneof![
             Just("+"),
             Just("^"),
@@ -40,6 +45,33 @@ fn expression() -> impl Strategy<Value = String> {
             inner.prop_map(|expr| format!("histogram_quantile(0.9, {expr})")),
         ]
     })
+}
+
+/// Expressions whose value at a moment does not depend on the query's start, end and step.
+fn evaluable() -> impl Strategy<Value = String> {
+    compose(prop_oneof![
+        Just("a".to_owned()),
+        Just("{__name__=~\"a|b\"} offset 3s".to_owned()),
+        Just("a @ 20".to_owned()),
+        Just("b{x=\"2\"}".to_owned()),
+        Just("rate(a[20s])".to_owned()),
+        Just("delta(b[20s] @ 30)".to_owned()),
+        Just("(a or vector(time()))".to_owned()),
+        Just("last_over_time(b[7s])".to_owned()),
+        Just("timestamp(a)".to_owned()),
+        Just("absent(a)".to_owned()),
+    ])
+}
+
+/// The samples dealt out to `a{x="1"}`, `a{x="2"}` and `b{x="2"}`.
+fn three_series(samples: &[(i64, f64)]) -> MemorySource {
+    let mut source = MemorySource::default();
+    for (index, (ts_ms, value)) in samples.iter().enumerate() {
+        let (name, x) = [("a", "1"), ("a", "2"), ("b", "2")][index % 3];
+        let labels = LabelSet::from_pairs([("__name__", name), ("x", x)]).unwrap();
+        source.insert(&labels, *ts_ms, *value);
+    }
+    source
 }
 
 /// Samples at odd times, with resets, gaps and special values.
@@ -113,6 +145,28 @@ proptest! {
         let second = parse(&printed).map_err(|error| TestCaseError::fail(format!("{printed:?}: {error}")))?;
         prop_assert_eq!(&first, &second, "printed as {}", printed);
         prop_assert_eq!(printed, second.to_string());
+    }
+
+    #[test]
+    fn a_range_query_is_its_instant_queries(text in evaluable(), samples in samples(), step_ms in 500..20_000_i64) {
+        let Ok(expr) = parse(&text) else { return Ok(()) };
+        let source = three_series(&samples);
+        let engine = Engine::new(EngineConfig::default(), ManualClock::at_unix_ms(0).clock());
+        let Ok(range) = engine.range(&source, &expr, 0, 60_000, step_ms) else { return Ok(()) };
+        let Value::Matrix(matrix) = range.value else { panic!("not a matrix") };
+        for step in 0..=60_000 / step_ms {
+            let time_ms = step * step_ms;
+            let instant = engine.instant(&source, &expr, time_ms).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+            let Value::Vector(mut vector) = instant.value else { panic!("not a vector") };
+            vector.sort_by(|left, right| left.0.cmp(&right.0));
+            let row: Vec<_> = matrix
+                .iter()
+                .filter_map(|series| series.ts_ms.binary_search(&time_ms).ok().map(|at| (&series.labels, series.values[at])))
+                .collect();
+            let equal = row.len() == vector.len()
+                && row.iter().zip(&vector).all(|(row, (labels, _, value))| row.0 == labels && same(Some(row.1), Some(*value)));
+            prop_assert!(equal, "{} at {}: range {:?}, instant {:?}", text, time_ms, row, vector);
+        }
     }
 
     #[test]
