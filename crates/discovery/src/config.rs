@@ -56,7 +56,7 @@ impl TargetSources {
 /// `target_sources` that collects them. (`#[serde(flatten)]` would lose the line numbers.)
 #[macro_export]
 macro_rules! with_targets {
-    ($(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* pub $field:ident: $kind:ty,)* }) => {
+    ($(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* $field_vis:vis $field:ident: $kind:ty,)* }) => {
         $crate::with_targets! { @discoveries
             [aws_sd_configs azure_sd_configs consul_sd_configs digitalocean_sd_configs dns_sd_configs docker_sd_configs
              dockerswarm_sd_configs ec2_sd_configs ecs_sd_configs elasticache_sd_configs eureka_sd_configs gce_sd_configs
@@ -65,18 +65,18 @@ macro_rules! with_targets {
              oci_sd_configs openstack_sd_configs outscale_sd_configs ovhcloud_sd_configs puppetdb_sd_configs
              rds_sd_configs scaleway_sd_configs serverset_sd_configs stackit_sd_configs triton_sd_configs
              uyuni_sd_configs vultr_sd_configs]
-            $(#[$attribute])* $vis struct $name { $($(#[$field_attribute])* pub $field: $kind,)* }
+            $(#[$attribute])* $vis struct $name { $($(#[$field_attribute])* $field_vis $field: $kind,)* }
         }
     };
     (@discoveries [$($discovery:ident)*]
-     $(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* pub $field:ident: $kind:ty,)* }) => {
+     $(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* $field_vis:vis $field:ident: $kind:ty,)* }) => {
         ::settings::with_http_client! {
             $(#[$attribute])*
             $vis struct $name {
-                $($(#[$field_attribute])* pub $field: $kind,)*
-                pub static_configs: Option<Vec<$crate::TargetGroupConfig>>,
-                pub file_sd_configs: Option<Vec<$crate::FileSdConfig>>,
-                $(pub $discovery: Option<Vec<$crate::NotBuilt>>,)*
+                $($(#[$field_attribute])* $field_vis $field: $kind,)*
+                $vis static_configs: Option<Vec<$crate::TargetGroupConfig>>,
+                $vis file_sd_configs: Option<Vec<$crate::FileSdConfig>>,
+                $($vis $discovery: Option<Vec<$crate::NotBuilt>>,)*
             }
         }
 

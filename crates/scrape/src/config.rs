@@ -277,14 +277,46 @@ mod tests {
     fn jobs_are_checked_and_filled() {
         check("job_name: a", expect!["60s 10s []"]);
         check("{job_name: a, scrape_interval: 5s}", expect!["5s 5s []"]);
-        check("{job_name: a, scrape_interval: 5s, scrape_timeout: 6s}", expect![[r#"scrape timeout greater than scrape interval for scrape config with job name "a""#]]);
+        check(
+            "{job_name: a, scrape_interval: 5s, scrape_timeout: 6s}",
+            expect![[r#"scrape timeout greater than scrape interval for scrape config with job name "a""#]],
+        );
         check("scrape_interval: 5s", expect!["job_name is empty"]);
-        check("{job_name: a, scheme: https, consul_sd_configs: [{}]}", expect![[r#"60s 10s ["scheme https: TLS is not built yet, its targets will be down", "consul_sd_configs is not built yet and has no effect"]"#]]);
-        check("{job_name: a, scheme: gopher}", expect![[r#"unknown scheme "gopher" (http or https) for scrape config with job name "a""#]]);
-        check("{job_name: a, scrape_protocols: [prometheusproto]}", expect![[r#"scrape_protocols: unknown scrape protocol prometheusproto, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 PrometheusProto PrometheusText0.0.4 PrometheusText1.0.0] for scrape config with job name "a""#]]);
-        check("{job_name: a, fallback_scrape_protocol: x}", expect![[r#"invalid fallback_scrape_protocol for scrape config with job name "a": unknown scrape protocol x, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 PrometheusProto PrometheusText0.0.4 PrometheusText1.0.0]"#]]);
-        check("{job_name: a, consult_sd_configs: []}", expect![[r#"line 1, column 15: unknown key "consult_sd_configs" (did you mean "consul_sd_configs"?)"#]]);
-        check("{job_name: a, body_size_limit: 100}", expect![[r#"line 1, column 32: size "100" has no unit (write it like 64MiB or 10GB)"#]]);
-        check("{job_name: a, metric_relabel_configs: [null]}", expect!["line 1, column 40: empty or null relabeling rule"]);
+        check(
+            "{job_name: a, scheme: https, consul_sd_configs: [{}]}",
+            expect![[
+                r#"60s 10s ["scheme https: TLS is not built yet, its targets will be down", "consul_sd_configs is not built yet and has no effect"]"#
+            ]],
+        );
+        check(
+            "{job_name: a, scheme: gopher}",
+            expect![[r#"unknown scheme "gopher" (http or https) for scrape config with job name "a""#]],
+        );
+        check(
+            "{job_name: a, scrape_protocols: [prometheusproto]}",
+            expect![[
+                r#"scrape_protocols: unknown scrape protocol prometheusproto, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 PrometheusProto PrometheusText0.0.4 PrometheusText1.0.0] for scrape config with job name "a""#
+            ]],
+        );
+        check(
+            "{job_name: a, fallback_scrape_protocol: x}",
+            expect![[
+                r#"invalid fallback_scrape_protocol for scrape config with job name "a": unknown scrape protocol x, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 PrometheusProto PrometheusText0.0.4 PrometheusText1.0.0]"#
+            ]],
+        );
+        check(
+            "{job_name: a, consult_sd_configs: []}",
+            expect![[
+                r#"line 1, column 15: unknown key "consult_sd_configs" (did you mean "consul_sd_configs"?)"#
+            ]],
+        );
+        check(
+            "{job_name: a, body_size_limit: 100}",
+            expect![[r#"line 1, column 32: size "100" has no unit (write it like 64MiB or 10GB)"#]],
+        );
+        check(
+            "{job_name: a, metric_relabel_configs: [null]}",
+            expect!["line 1, column 40: empty or null relabeling rule"],
+        );
     }
 }

@@ -165,6 +165,7 @@ mod tests {
               "droppedTargetCounts": {
                 "a": 0
               }
-            }"#]].assert_eq(&json);
+            }"#]]
+        .assert_eq(&json);
     }
 }

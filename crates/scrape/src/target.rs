@@ -188,11 +188,17 @@ mod tests {
     #[test]
     fn targets() {
         let address = ("__address__", "h:1");
-        check("job_name: a", &[address, ("zone", "x"), ("__meta_y", "z")], expect![[r#"http://h:1/metrics {instance="h:1", job="a", zone="x"} every 60s within 10s"#]]);
+        check(
+            "job_name: a",
+            &[address, ("zone", "x"), ("__meta_y", "z")],
+            expect![[r#"http://h:1/metrics {instance="h:1", job="a", zone="x"} every 60s within 10s"#]],
+        );
         check(
             "{job_name: a, metrics_path: probe, params: {module: [http 2xx, b], x: [é]}}",
             &[address, ("__param_module", "tcp")],
-            expect![[r#"http://h:1/probe?module=tcp&module=b&x=%C3%A9 {instance="h:1", job="a"} every 60s within 10s"#]],
+            expect![[
+                r#"http://h:1/probe?module=tcp&module=b&x=%C3%A9 {instance="h:1", job="a"} every 60s within 10s"#
+            ]],
         );
         check(
             "{job_name: a, relabel_configs: [{source_labels: [__address__], target_label: instance, regex: '(.*):.*'}]}",
@@ -202,11 +208,21 @@ mod tests {
         check(
             "{job_name: a, relabel_configs: [{action: drop, source_labels: [job], regex: a}]}",
             &[address],
-            expect![[r#"dropped {__address__="h:1", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_timeout__="10s", job="a"}"#]],
+            expect![[
+                r#"dropped {__address__="h:1", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_timeout__="10s", job="a"}"#
+            ]],
         );
         check("job_name: a", &[], expect!["no address"]);
-        check("job_name: a", &[("__address__", "http://h:1")], expect![[r#""http://h:1" is not a valid hostname (write host:port, without scheme and path)"#]]);
-        check("job_name: a", &[address, ("__scrape_interval__", "1s")], expect!["scrape timeout 10s is longer than the scrape interval 1s"]);
+        check(
+            "job_name: a",
+            &[("__address__", "http://h:1")],
+            expect![[r#""http://h:1" is not a valid hostname (write host:port, without scheme and path)"#]],
+        );
+        check(
+            "job_name: a",
+            &[address, ("__scrape_interval__", "1s")],
+            expect!["scrape timeout 10s is longer than the scrape interval 1s"],
+        );
     }
 
     #[test]

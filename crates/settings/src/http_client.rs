@@ -304,10 +304,10 @@ fn read_secret(file: &Path) -> Result<Secret, String> {
 /// numbers), and the method `http_client` that collects them.
 #[macro_export]
 macro_rules! with_http_client {
-    ($(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* pub $field:ident: $kind:ty,)* }) => {
+    ($(#[$attribute:meta])* $vis:vis struct $name:ident { $($(#[$field_attribute:meta])* $field_vis:vis $field:ident: $kind:ty,)* }) => {
         $(#[$attribute])*
         $vis struct $name {
-            $($(#[$field_attribute])* $vis $field: $kind,)*
+            $($(#[$field_attribute])* $field_vis $field: $kind,)*
             $vis basic_auth: Option<$crate::BasicAuth>,
             $vis authorization: Option<$crate::Authorization>,
             $vis oauth2: Option<$crate::OAuth2>,

@@ -59,9 +59,7 @@ impl Serialize for Secret {
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        stdx::parse_duration(&text)
-            .map(Self)
-            .map_err(|why| D::Error::custom(format!("{why}: not a valid duration string: {text:?}")))
+        stdx::parse_duration(&text).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -68,7 +68,10 @@ fn check(job: &str, pages: &[&str], want: Expect) {
 
 #[test]
 fn series_appear_vanish_and_return() {
-    check("job_name: a", &["x 1\ny{l=\"v\"} 2\n", "x 3\n", "x 4\ny{l=\"v\"} 5\n"], expect![[r#"
+    check(
+        "job_name: a",
+        &["x 1\ny{l=\"v\"} 2\n", "x 3\n", "x 4\ny{l=\"v\"} 5\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @1000
         y{instance="h:1", job="a", l="v"} 2 @1000
         Counts { scraped: 2, kept: 2, series_added: 2, stale: 0 }
@@ -80,23 +83,31 @@ fn series_appear_vanish_and_return() {
         x{instance="h:1", job="a"} 4 @3000
         y{instance="h:1", job="a", l="v"} 5 @3000
         Counts { scraped: 2, kept: 2, series_added: 1, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn another_spelling_is_the_same_series() {
-    check("job_name: a", &["x{a=\"1\",b=\"2\"} 1\n", "x{b=\"2\",a=\"1\"} 2\n"], expect![[r#"
+    check(
+        "job_name: a",
+        &["x{a=\"1\",b=\"2\"} 1\n", "x{b=\"2\",a=\"1\"} 2\n"],
+        expect![[r#"
         x{a="1", b="2", instance="h:1", job="a"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
         --
         x{a="1", b="2", instance="h:1", job="a"} 2 @2000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_failed_scrape_stores_nothing_but_stale_markers() {
-    check("job_name: a", &["x 1\n", "x 2\ny oops\n", "x 3\n"], expect![[r#"
+    check(
+        "job_name: a",
+        &["x 1\n", "x 2\ny oops\n", "x 3\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
         --
@@ -105,43 +116,64 @@ fn a_failed_scrape_stores_nothing_but_stale_markers() {
         --
         x{instance="h:1", job="a"} 3 @3000
         Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn own_timestamps_are_honored_and_do_not_go_stale() {
-    check("job_name: a", &["x 1 123\n", "y 1\n"], expect![[r#"
+    check(
+        "job_name: a",
+        &["x 1 123\n", "y 1\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @123
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
         --
         y{instance="h:1", job="a"} 1 @2000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]]);
-    check("{job_name: a, track_timestamps_staleness: true}", &["x 1 123\n", "y 1\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, track_timestamps_staleness: true}",
+        &["x 1 123\n", "y 1\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @123
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
         --
         y{instance="h:1", job="a"} 1 @2000
         x{instance="h:1", job="a"} stale @2000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 1 }
-    "#]]);
-    check("{job_name: a, honor_timestamps: false}", &["x 1 123\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, honor_timestamps: false}",
+        &["x 1 123\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn labels_of_target_and_sample() {
     let page = "x{job=\"b\",exported_instance=\"c\",instance=\"d\"} 1\n";
-    check("job_name: a", &[page], expect![[r#"
+    check(
+        "job_name: a",
+        &[page],
+        expect![[r#"
         x{exported_exported_instance="d", exported_instance="c", exported_job="b", instance="h:1", job="a"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]]);
-    check("{job_name: a, honor_labels: true}", &[page], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, honor_labels: true}",
+        &[page],
+        expect![[r#"
         x{exported_instance="c", instance="d", job="b"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -163,31 +195,54 @@ fn metric_relabelling_drops_and_renames() {
 
 #[test]
 fn limits_fail_the_scrape_and_say_which() {
-    check("{job_name: a, sample_limit: 1}", &["x 1\n", "x 1\ny 2\n"], expect![[r#"
+    check(
+        "{job_name: a, sample_limit: 1}",
+        &["x 1\n", "x 1\ny 2\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @1000
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
         --
         x{instance="h:1", job="a"} stale @2000
         limit: sample limit exceeded: more than sample_limit = 1 samples after relabelling
-    "#]]);
-    check("{job_name: a, label_limit: 3}", &["x{l=\"v\"} 1\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, label_limit: 3}",
+        &["x{l=\"v\"} 1\n"],
+        expect![[r#"
         limit: label_limit exceeded (metric: x, number of labels: 4, limit: 3)
-    "#]]);
-    check("{job_name: a, label_name_length_limit: 8}", &["x{longer_name=\"v\"} 1\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, label_name_length_limit: 8}",
+        &["x{longer_name=\"v\"} 1\n"],
+        expect![[r#"
         limit: label_name_length_limit exceeded (metric: x, label name: longer_name, length: 11, limit: 8)
-    "#]]);
-    check("{job_name: a, label_value_length_limit: 3}", &["x{l=\"long\"} 1\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "{job_name: a, label_value_length_limit: 3}",
+        &["x{l=\"long\"} 1\n"],
+        expect![[r#"
         limit: label_value_length_limit exceeded (metric: x, label name: l, length: 4, limit: 3)
-    "#]]);
-    check("job_name: a", &["x{l=\"1\",l=\"2\"} 1\n"], expect![[r#"
+    "#]],
+    );
+    check(
+        "job_name: a",
+        &["x{l=\"1\",l=\"2\"} 1\n"],
+        expect![[r#"
         limit: invalid sample: duplicate label name "l"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn metadata_comes_once_and_when_it_changes() {
     let page = "# HELP x Help of x.\n# TYPE x counter\nx 1\n";
-    check("job_name: a", &[page, page, "# TYPE x gauge\nx 1\n"], expect![[r#"
+    check(
+        "job_name: a",
+        &[page, page, "# TYPE x gauge\nx 1\n"],
+        expect![[r#"
         x{instance="h:1", job="a"} 1 @1000
         x is a Counter: Help of x.
         Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
@@ -198,7 +253,8 @@ fn metadata_comes_once_and_when_it_changes() {
         x{instance="h:1", job="a"} 1 @3000
         x is a Gauge: Help of x.
         Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -210,11 +266,10 @@ fn the_content_type_decides() {
     expect![[r##"
         syntax: line 2, column 1: the text does not end with "# EOF"
     "##]]
-        .assert_eq(&script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1\n"));
+    .assert_eq(&script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1\n"));
     expect![[r#"
         x{instance="h:1", job="a"} 1 @2500
         Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-    "#]].assert_eq(
-        &script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1 2.5\n# EOF\n"),
-    );
+    "#]]
+    .assert_eq(&script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1 2.5\n# EOF\n"));
 }
