@@ -1,0 +1,99 @@
+//! The configuration file: text to checked, typed settings with every default filled.
+//!
+//! ```text
+//! eino.yaml ─┬─ scrape_config_files ─┐
+//!            ├─ rule_files ──────────┼─▶ raw (as written) ─▶ check ─▶ Config + warnings
+//!            └─ alertmanager_config ─┘                         └────▶ ConfigError: file, line, column, suggestion
+//! ```
+//! - A prometheus.yml of Prometheus 3.14 is a valid configuration. What it asks for and is not built yet is a warning
+//!   that names it; unknown keys are errors.
+//! - Loading changes nothing: a bad file leaves the running settings as they are.
+
+mod check;
+mod error;
+mod load;
+mod raw;
+mod redact;
+
+use std::time::Duration;
+
+use alerts::AlertingSettings;
+use rules::{GroupConfig, RuleSettings};
+use scrape::ScrapeConfig;
+
+pub use error::{ConfigError, Warning};
+pub use load::load;
+
+/// What [`load`] gives.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub config: Config,
+    /// What was asked for and has no effect yet.
+    pub warnings: Vec<Warning>,
+}
+
+/// The settings of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub scrape_configs: Vec<ScrapeConfig>,
+    /// The groups of all rule files.
+    pub rule_groups: Vec<GroupConfig>,
+    pub rules: RuleSettings,
+    pub alerting: AlertingSettings,
+    /// How long samples are kept.
+    pub metrics_retention: Duration,
+    /// Most bytes of stored metrics; `None` = no limit.
+    pub metrics_retention_bytes: Option<u64>,
+    /// Samples this much older than the newest are taken.
+    pub out_of_order_window: Duration,
+    /// How long spans are kept.
+    pub traces_retention: Duration,
+    /// Whether a write is answered only after `fsync`.
+    pub sync_always: bool,
+    /// How often the analysis writes its figures as metrics.
+    pub analysis_write_interval: Duration,
+    pub limits: Limits,
+    /// Where users reach this server; `None`: the first listener.
+    pub external_url: Option<String>,
+    /// The file as it was read, without secrets.
+    pub text: String,
+}
+
+/// Limits of the edges. `None` means the built-in default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body as it comes over the wire.
+    pub request_body_bytes: Option<u64>,
+    /// Bytes of a request's body after decompression.
+    pub request_decoded_bytes: Option<u64>,
+    pub ingest_concurrency: Option<u64>,
+    pub query_concurrency: Option<u64>,
+    /// Samples one query may read.
+    pub query_samples: Option<u64>,
+    pub query_timeout: Option<Duration>,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            scrape_configs: Vec::new(),
+            rule_groups: Vec::new(),
+            rules: RuleSettings::default(),
+            alerting: AlertingSettings::default(),
+            metrics_retention: 15 * DAY,
+            metrics_retention_bytes: None,
+            out_of_order_window: Duration::ZERO,
+            traces_retention: 7 * DAY,
+            sync_always: false,
+            analysis_write_interval: Duration::from_secs(10),
+            limits: Limits::default(),
+            external_url: None,
+            text: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
