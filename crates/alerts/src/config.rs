@@ -356,7 +356,22 @@ fn check_receiver(
                 format!("payload of a webhook of receiver {name:?} is not built yet and has no effect"),
             ));
         }
-        webhooks.push(check_webhook(webhook, base)?);
+        let webhook = check_webhook(webhook, base)?;
+        if webhook.url.expose().starts_with("https://") {
+            warnings.push((
+                line,
+                format!(
+                    "a webhook of receiver {name:?} has an https URL: TLS is not built yet, nothing arrives"
+                ),
+            ));
+        }
+        for key in &webhook.http.not_built {
+            warnings.push((
+                line,
+                format!("http_config.{key} of receiver {name:?} is not built yet and has no effect"),
+            ));
+        }
+        webhooks.push(webhook);
     }
     Ok((name, Receiver { webhooks }))
 }

@@ -3,18 +3,39 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::{Deserializer, Error};
+use serde_json::Value;
 
 use crate::{FileSdConfig, TargetGroup, TargetGroupConfig};
 
-/// A discovery that is read, so that files load, and not built yet.
+/// A discovery that is read, so that files load, and not built yet. What all of them share is checked: how their HTTP
+/// client identifies itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotBuilt;
 
 impl<'de> Deserialize<'de> for NotBuilt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
+        let value = Value::deserialize(deserializer)?;
+        check_identity(&value).map_err(D::Error::custom)?;
+        Ok(Self)
     }
+}
+
+fn check_identity(discovery: &Value) -> Result<(), String> {
+    let given = |key: &str| discovery.get(key).is_some_and(|value| !value.is_null());
+    let bearer = given("bearer_token") || given("bearer_token_file");
+    if given("bearer_token") && given("bearer_token_file") {
+        return Err("at most one of bearer_token & bearer_token_file must be configured".to_owned());
+    }
+    if bearer && (given("basic_auth") || given("oauth2")) {
+        return Err("at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured"
+            .to_owned());
+    }
+    let ways = ["basic_auth", "oauth2", "authorization"].into_iter().filter(|key| given(key)).count();
+    if ways > 1 {
+        return Err("at most one of basic_auth, oauth2 & authorization must be configured".to_owned());
+    }
+    Ok(())
 }
 
 /// Where targets come from, checked.
@@ -125,6 +146,13 @@ mod tests {
             sources.files.first().map(|config| config.files.clone()),
             Some(vec!["/etc/eino/t.json".to_owned()])
         );
+    }
+
+    #[test]
+    fn contradictions_of_a_discovery_that_is_not_built_are_refused() {
+        let yaml = "ec2_sd_configs: [{region: x, bearer_token: a, bearer_token_file: b}]";
+        let error = settings::from_yaml::<Job>(yaml).err().expect("refused");
+        assert!(error.message.contains("at most one of bearer_token & bearer_token_file"), "{error}");
     }
 
     #[test]

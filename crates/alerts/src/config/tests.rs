@@ -26,6 +26,15 @@ fn children_inherit_what_they_do_not_say() {
 }
 
 #[test]
+fn what_is_not_built_is_named() {
+    check(
+        "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'https://h/x', http_config: {proxy_url: 'http://p'}}]\n\
+         inhibit_rules: [{}]\n",
+        expect![[r#"Route { receiver: "a", matchers: [], group_by: Labels([]), goes_on: false, group_wait: 30s, group_interval: 300s, repeat_interval: 14400s, routes: [] } [(1, "inhibit_rules of the Alertmanager configuration is not built yet and has no effect"), (3, "a webhook of receiver \"a\" has an https URL: TLS is not built yet, nothing arrives"), (3, "http_config.proxy_url of receiver \"a\" is not built yet and has no effect")]"#]],
+    );
+}
+
+#[test]
 fn mistakes_have_a_line() {
     check("receivers: []", expect!["line 1, column 1: no route provided in config"]);
     check("route: {receiver: x}", expect![[r#"line 1, column 8: undefined receiver "x" used in route"#]]);
