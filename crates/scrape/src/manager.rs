@@ -19,8 +19,15 @@ use crate::worker::{Metrics, Shared};
 /// Runs the scrape jobs. Dropping it stops them without waiting.
 pub struct ScrapeManager {
     shared: Shared,
-    /// Protects which jobs run; held only to look up and change the map.
-    pools: Mutex<HashMap<String, RunningPool>>,
+    /// Protects which jobs run; held only to look up and change the maps.
+    jobs: Mutex<Jobs>,
+}
+
+#[derive(Default)]
+struct Jobs {
+    running: HashMap<String, RunningPool>,
+    /// Jobs that were told to end. One of the same name starts only after its predecessor.
+    ending: HashMap<String, JoinHandle<()>>,
 }
 
 struct RunningPool {
@@ -41,7 +48,7 @@ impl ScrapeManager {
             view: TargetsView::default(),
             metrics: Metrics::new(registry),
         };
-        Self { shared, pools: Mutex::default() }
+        Self { shared, jobs: Mutex::default() }
     }
 
     /// Makes `configs` the jobs that run: unchanged ones go on, changed ones start over, missing ones end and their
@@ -50,19 +57,18 @@ impl ScrapeManager {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn apply(&self, configs: Vec<ScrapeConfig>) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Jobs { running, ending } = &mut *jobs;
         let wanted: HashMap<String, Arc<ScrapeConfig>> =
             configs.into_iter().map(|config| (config.job_name.clone(), Arc::new(config))).collect();
-        pools.retain(|name, pool| {
-            let keep = wanted.contains_key(name);
-            if !keep {
-                info!(job = name, "job ended");
-                pool.orders.send_replace(Order::Stop { end_series: true });
-            }
-            keep
-        });
+        ending.retain(|_, task| !task.is_finished());
+        for (name, pool) in running.extract_if(|name, _| !wanted.contains_key(name)) {
+            info!(job = name, "job ended");
+            pool.orders.send_replace(Order::Stop { end_series: true });
+            ending.insert(name, pool.task);
+        }
         for (name, config) in wanted {
-            match pools.get_mut(&name) {
+            match running.get_mut(&name) {
                 Some(pool) if pool.config == config => {}
                 Some(pool) => {
                     info!(job = name, "job changed");
@@ -70,12 +76,23 @@ impl ScrapeManager {
                     pool.orders.send_replace(Order::Run(config));
                 }
                 None => {
-                    let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&config)));
-                    let task = tokio::spawn(Pool::run(self.shared.clone(), Arc::clone(&config), receiver));
-                    pools.insert(name, RunningPool { config, orders, task });
+                    let predecessor = ending.remove(&name);
+                    running.insert(name, self.start(config, predecessor));
                 }
             }
         }
+    }
+
+    fn start(&self, config: Arc<ScrapeConfig>, predecessor: Option<JoinHandle<()>>) -> RunningPool {
+        let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&config)));
+        let (shared, first) = (self.shared.clone(), Arc::clone(&config));
+        let task = tokio::spawn(async move {
+            if let Some(predecessor) = predecessor {
+                joined(&first.job_name, predecessor).await;
+            }
+            Pool::run(shared, first, receiver).await;
+        });
+        RunningPool { config, orders, task }
     }
 
     /// The targets now.
@@ -88,20 +105,25 @@ impl ScrapeManager {
         self.shared.view.clone()
     }
 
-    /// Stops all jobs and waits for scrapes under way (at most one scrape timeout). Writes no stale markers: a restart
+    /// Stops all jobs: requests under way are given up, what was fetched is stored. Writes no stale markers: a restart
     /// goes on with the same series.
     pub async fn shutdown(&self) {
-        let pools: Vec<RunningPool> = {
-            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.drain().map(|(_, pool)| pool).collect()
+        let Jobs { running, ending } = {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *jobs)
         };
-        for pool in &pools {
+        for pool in running.values() {
             pool.orders.send_replace(Order::Stop { end_series: false });
         }
-        for pool in pools {
-            if let Err(error) = pool.task.await {
-                error!(%error, job = pool.config.job_name, "a scrape job panicked");
-            }
+        let tasks = running.into_iter().map(|(name, pool)| (name, pool.task));
+        for (name, task) in tasks.chain(ending) {
+            joined(&name, task).await;
         }
+    }
+}
+
+async fn joined(job: &str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        error!(%error, job, "a scrape job panicked");
     }
 }

@@ -92,7 +92,14 @@ impl Worker {
         while !stopped(&mut stop, ticks.tick()).await {
             let ts_ms = align(self.shared.clock.unix_ms(), last_ms, self.target.interval);
             last_ms = Some(ts_ms);
-            self = self.scrape(ts_ms).await;
+            let start = self.shared.clock.monotonic();
+            // A stop does not wait for a slow target.
+            let page = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                page = self.shared.client.fetch(&self.config, &self.target) => page,
+            };
+            self = self.store_elsewhere(page, ts_ms, start).await;
         }
         let mut live = self.cache.into_live();
         if last_ms.is_some() {
@@ -110,14 +117,11 @@ impl Worker {
         Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(u64::MAX))
     }
 
-    /// One scrape, from request to stored samples.
-    async fn scrape(self, ts_ms: i64) -> Self {
-        let start = self.shared.clock.monotonic();
-        let page = self.shared.client.fetch(&self.config, &self.target).await;
+    /// Decodes and stores an answer off the runtime's threads, for both block, and notes how it went.
+    async fn store_elsewhere(self, page: Result<Page, FetchError>, ts_ms: i64, start: Duration) -> Self {
         let key = self.target.key();
         let pool = self.config.job_name.clone();
         let view = self.shared.view.clone();
-        // Decoding and storing block: off the runtime's threads.
         let done = tokio::task::spawn_blocking(move || {
             let mut worker = self;
             let outcome = worker.store(page, ts_ms, start);
