@@ -1,1 +1,22 @@
-//! Roles, configuration, start and stop.
+//! Puts the parts together: opens the stores, starts the workers and the listeners, and stops them in order.
+//!
+//! ```text
+//! start:  lock data dir → stores (replay) → analysis, maintenance → scrape, rules, alerts → listeners
+//! stop:   listeners drain → scrape, rules, alerts → analysis writes its last figures → stores flush and close → unlock
+//! ```
+//! - This crate and `cli` are the only ones that read files of settings, arguments and the environment.
+//! - Everything spawned here is joined in [`Server::stop`].
+
+pub mod config;
+
+mod analysis_worker;
+mod data_dir;
+mod http;
+mod maintenance;
+mod options;
+mod parts;
+mod stores;
+
+pub use data_dir::DataDirError;
+pub use options::{Listen, ServerOptions};
+pub use parts::{Server, StartError};

@@ -1,0 +1,108 @@
+//! Warm-up, window, report; once, or twice with a comparison.
+
+use std::time::Duration;
+
+use analysis::{Compare, Report, Style};
+use anyhow::Context;
+use serde_json::Value;
+
+use super::progress;
+use super::stage::Stage;
+use crate::output;
+
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Spans of the window's last requests are exported within this time.
+const EXPORT_GRACE: Duration = Duration::from_millis(1_500);
+
+/// What the demo measured.
+pub(crate) struct Outcome {
+    /// As the server answered it: the contract of the JSON.
+    report_json: Value,
+    report: Report,
+    compare: Option<Compare>,
+    url: String,
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Window {
+    fn query(self) -> [(&'static str, String); 2] {
+        [("start", seconds(self.start_ms)), ("end", seconds(self.end_ms))]
+    }
+}
+
+fn seconds(ms: i64) -> String {
+    format!("{}.{:03}", ms / 1_000, ms % 1_000)
+}
+
+/// Runs the phases. A child that ends is an error at once.
+pub(crate) async fn measure(
+    stage: &mut Stage,
+    length: Duration,
+    compare_pool: Option<u32>,
+) -> anyhow::Result<Outcome> {
+    let first = window(stage, length, "first window").await?;
+    let mut compare = None;
+    if let Some(pool) = compare_pool {
+        progress::step(&format!("payment starts anew with {pool} connections instead of {}", stage.pool()));
+        stage.restart_payment(pool).await?;
+        let second = window(stage, length, "second window").await?;
+        compare = Some(ask_compare(stage, first, second).await?);
+    }
+    let pairs = first.query();
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let report_json = stage.client().get("/eino/v1/bottlenecks", &pairs).await?;
+    let report: Report =
+        serde_json::from_value(report_json.clone()).context("the server's report has another shape")?;
+    anyhow::ensure!(
+        report.traces > 0,
+        "no trace arrived in the window: the services' logs are in the demo's directory; run again with --data DIR to keep it"
+    );
+    Ok(Outcome { report_json, report, compare, url: stage.url().to_owned() })
+}
+
+async fn window(stage: &mut Stage, length: Duration, name: &str) -> anyhow::Result<Window> {
+    let clock = stage.clock.clone();
+    let timing = async {
+        progress::wait("warming up", WARM_UP).await;
+        let start_ms = clock.unix_ms();
+        progress::wait(&format!("measuring: {name}"), length).await;
+        let end_ms = clock.unix_ms();
+        tokio::time::sleep(EXPORT_GRACE).await;
+        Window { start_ms, end_ms }
+    };
+    tokio::select! {
+        window = timing => Ok(window),
+        died = stage.first_to_die() => Err(died.err().unwrap_or_else(|| anyhow::anyhow!("a service ended"))),
+    }
+}
+
+async fn ask_compare(stage: &Stage, before: Window, after: Window) -> anyhow::Result<Compare> {
+    let times = [before.start_ms, before.end_ms, after.start_ms, after.end_ms].map(seconds);
+    let names = ["before_start", "before_end", "after_start", "after_end"];
+    let pairs: Vec<(&str, &str)> = names.into_iter().zip(times.iter().map(String::as_str)).collect();
+    let answer = stage.client().get("/eino/v1/compare", &pairs).await?;
+    serde_json::from_value(answer).context("the server's comparison has another shape")
+}
+
+impl Outcome {
+    /// One JSON object: the report of the first phase, with `compare` when there were two.
+    pub(crate) fn json(&self) -> anyhow::Result<String> {
+        let mut report = self.report_json.clone();
+        if let Some(compare) = &self.compare {
+            report["compare"] = serde_json::to_value(compare)?;
+        }
+        Ok(report.to_string())
+    }
+
+    /// The report for people.
+    pub(crate) fn text(&self) -> String {
+        let style = Style { color: output::colour(), ..Style::default() };
+        let text = analysis::render_text(&self.report, self.compare.as_ref(), style);
+        format!("{text}\nLook around: {}\n", self.url)
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary, real sockets, real files. One test binary for all of it.
+
+mod harness;
+
+mod alerting;
+mod bad_input;
+mod clients;
+mod crash;
+mod demo;
+mod prometheus_peer;
+mod wire_bodies;

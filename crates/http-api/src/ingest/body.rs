@@ -1,0 +1,35 @@
+//! Reading bodies within their limits.
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::Api;
+use crate::error::ApiError;
+
+/// The whole body, at most `limit` bytes of it.
+pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let collected = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            ApiError::TooLarge(format!(
+                "body is larger than the limit of {limit} bytes (http.body_bytes_max)"
+            ))
+        } else {
+            ApiError::BadData(format!("the body ended early: {error}"))
+        }
+    })?;
+    Ok(collected.to_bytes())
+}
+
+/// Value of `Content-Encoding`, if it names one.
+pub(crate) fn content_encoding(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let not_text = |_| ApiError::UnsupportedMedia("the Content-Encoding header is not text".into());
+    headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().map_err(not_text)).transpose()
+}
+
+/// Counts and answers a refusal in Prometheus's envelope.
+pub(crate) fn refuse(api: &Api, receiver: &'static str, error: ApiError) -> Response {
+    api.receive().refused(receiver, &error);
+    error.into_response()
+}

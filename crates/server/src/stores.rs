@@ -1,0 +1,110 @@
+//! The two embedded stores.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use eino_metrics_core::Registry;
+use http_api::StoreAdmin;
+use serde_json::json;
+use traces::{TraceStore, TraceStoreConfig};
+use tsdb::{Tsdb, TsdbConfig};
+
+use crate::data_dir::DataDir;
+
+/// A store that can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot open the metrics store")]
+    Metrics(#[source] tsdb::Error),
+    #[error("cannot open the span store")]
+    Traces(#[source] traces::Error),
+}
+
+/// What the configuration file says about storage.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreSettings {
+    pub(crate) metrics_retention: Duration,
+    pub(crate) traces_retention: Duration,
+    pub(crate) out_of_order_window: Option<Duration>,
+    pub(crate) sync_always: bool,
+}
+
+pub(crate) struct Stores {
+    pub(crate) metrics: Arc<Tsdb>,
+    pub(crate) traces: Arc<TraceStore>,
+    _data: DataDir,
+}
+
+impl Stores {
+    pub(crate) fn open(
+        data: DataDir,
+        settings: &StoreSettings,
+        clock: &Clock,
+        registry: &Registry,
+    ) -> Result<Self, StoreError> {
+        let sync = || match settings.sync_always {
+            true => log::SyncPolicy::Always,
+            false => log::SyncPolicy::Every(Duration::from_millis(100)),
+        };
+        let mut metrics = TsdbConfig::new(data.part("metrics"));
+        metrics.retention = settings.metrics_retention;
+        metrics.sync = sync();
+        if let Some(window) = settings.out_of_order_window {
+            metrics.out_of_order_window = window;
+        }
+        let mut traces = TraceStoreConfig::new(data.part("traces"));
+        traces.retention = settings.traces_retention;
+        traces.sync = sync();
+        Ok(Self {
+            metrics: Arc::new(Tsdb::open(metrics, clock.clone(), registry).map_err(StoreError::Metrics)?),
+            traces: Arc::new(TraceStore::open(traces, clock.clone(), registry).map_err(StoreError::Traces)?),
+            _data: data,
+        })
+    }
+
+    /// Flushes and closes both. What is logged is safe even when this fails.
+    pub(crate) fn close(&self) {
+        if let Err(error) = self.metrics.close() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the metrics store did not close cleanly"
+            );
+        }
+        if let Err(error) = self.traces.close() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the span store did not close cleanly");
+        }
+    }
+}
+
+impl StoreAdmin for Stores {
+    fn flush(&self) -> Result<(), String> {
+        self.metrics.flush().map_err(|error| format!("the metrics store was not flushed: {error}"))?;
+        self.traces.flush().map_err(|error| format!("the span store was not flushed: {error}"))
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let (metrics, traces) = (self.metrics.status(), self.traces.status());
+        json!({
+            "metrics": {
+                "head_series": metrics.head_series,
+                "head_samples": metrics.head_samples,
+                "samples": metrics.samples,
+                "start_ms": metrics.min_ms,
+                "end_ms": metrics.max_ms,
+                "blocks": metrics.blocks,
+                "block_bytes": metrics.block_bytes,
+                "log_bytes": metrics.log_bytes,
+            },
+            "traces": {
+                "spans": traces.spans,
+                "traces_max": traces.traces,
+                "start_ns": traces.start_min_ns,
+                "end_ns": traces.start_max_ns,
+                "blocks": traces.blocks,
+                "bytes": traces.bytes,
+                "damaged": traces.damaged,
+            },
+        })
+    }
+}
