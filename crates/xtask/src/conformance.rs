@@ -5,14 +5,20 @@ use anyhow::{Context, bail};
 use crate::Output;
 use crate::shell::{capture, cargo, print, say, shared};
 
-/// Suite, crate, example that runs it, folder of its data.
-const SUITES: &[(&str, &str, &str, &str)] = &[
-    ("promql", "promql", "conformance", "promql"),
-    ("parser", "promql", "parser_conformance", "promql-parser"),
-    ("relabel", "discovery", "conformance", "."),
-    ("config", "server", "config_conformance", "."),
-    ("openmetrics", "wire", "conformance", "openmetrics"),
-    ("traces", "analysis", "conformance", "traces"),
+/// How a suite is run: an example that takes its folder, or a test that prints its summary.
+enum Runner {
+    Example(&'static str),
+    Test(&'static str),
+}
+
+/// Suite, crate, runner, folder of its data.
+const SUITES: &[(&str, &str, Runner, &str)] = &[
+    ("promql", "promql", Runner::Example("conformance"), "promql"),
+    ("parser", "promql", Runner::Example("parser_conformance"), "promql-parser"),
+    ("relabel", "discovery", Runner::Test("conformance"), "."),
+    ("config", "server", Runner::Test("conformance"), "."),
+    ("openmetrics", "wire", Runner::Test("openmetrics"), "."),
+    ("traces", "analysis", Runner::Example("traces_conformance"), "traces"),
 ];
 
 /// Prints `SUITE: P of T passed` for each suite, and the failures.
@@ -28,15 +34,24 @@ pub(crate) fn run(wanted: Option<&str>, output: Output) -> anyhow::Result<bool> 
         bail!("unknown suite {:?}: choose one of {}", wanted.unwrap_or_default(), names.join(", "));
     }
     let mut results = Vec::new();
-    for (name, package, example, folder) in suites {
+    for (name, package, runner, folder) in suites {
         let folder = data.join(folder);
-        let mut command =
-            cargo(&["run", "--quiet", "--release", "--package", package, "--example", example, "--"]);
-        let text = capture(command.arg(&folder))?;
-        let summary = text.lines().rev().find_map(parse_summary);
+        let text = match runner {
+            Runner::Example(example) => {
+                let run = ["run", "--quiet", "--release", "--package", package, "--example", example, "--"];
+                capture(cargo(&run).arg(&folder))?
+            }
+            Runner::Test(filter) => {
+                let test = ["test", "--quiet", "--package", package, "--", "--nocapture", filter];
+                capture(cargo(&test).env("EINO_SHARED", data.parent().unwrap_or(&data)))?
+            }
+        };
+        let prefix = format!("{name}: ");
+        let summary =
+            text.lines().rev().filter_map(|line| Some(&line[line.find(&prefix)?..])).find_map(parse_summary);
         let (passed, total) = summary.with_context(|| format!("{name} printed no summary:\n{text}"))?;
         if output == Output::Text {
-            text.lines().filter(|line| parse_summary(line).is_none()).for_each(say);
+            text.lines().filter(|line| line.starts_with("FAILED")).for_each(say);
             print(&format!("{name}: {passed} of {total} passed"));
         }
         results.push(serde_json::json!({"suite": name, "passed": passed, "total": total}));
@@ -49,7 +64,8 @@ pub(crate) fn run(wanted: Option<&str>, output: Output) -> anyhow::Result<bool> 
 
 /// Reads `name: P of T passed`.
 fn parse_summary(line: &str) -> Option<(u64, u64)> {
-    let (_, counts) = line.strip_suffix(" passed")?.split_once(": ")?;
+    let (_, counts) = line.split_once(": ")?;
+    let (counts, _) = counts.split_once(" passed")?;
     let (passed, total) = counts.split_once(" of ")?;
     Some((passed.parse().ok()?, total.parse().ok()?))
 }

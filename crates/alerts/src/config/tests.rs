@@ -30,7 +30,9 @@ fn what_is_not_built_is_named() {
     check(
         "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'https://h/x', http_config: {proxy_url: 'http://p'}}]\n\
          inhibit_rules: [{}]\n",
-        expect![[r#"Route { receiver: "a", matchers: [], group_by: Labels([]), goes_on: false, group_wait: 30s, group_interval: 300s, repeat_interval: 14400s, routes: [] } [(1, "inhibit_rules of the Alertmanager configuration is not built yet and has no effect"), (3, "a webhook of receiver \"a\" has an https URL: TLS is not built yet, nothing arrives"), (3, "http_config.proxy_url of receiver \"a\" is not built yet and has no effect")]"#]],
+        expect![[
+            r#"Route { receiver: "a", matchers: [], group_by: Labels([]), goes_on: false, group_wait: 30s, group_interval: 300s, repeat_interval: 14400s, routes: [] } [(1, "inhibit_rules of the Alertmanager configuration is not built yet and has no effect"), (3, "a webhook of receiver \"a\" has an https URL: TLS is not built yet, nothing arrives"), (3, "http_config.proxy_url of receiver \"a\" is not built yet and has no effect")]"#
+        ]],
     );
 }
 

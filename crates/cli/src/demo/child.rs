@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child as Process, Command};
+use tokio::process::{Child as Process, ChildStdin, Command};
 
 /// How long a child may take to say that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -20,6 +20,8 @@ const LOG_LINES: usize = 8;
 pub(crate) struct Child {
     pub(crate) name: &'static str,
     process: Process,
+    /// Our end of the pipe. Held apart, because waiting for a process closes the one it still has.
+    pipe: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -44,7 +46,8 @@ impl Child {
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         let stdout = process.stdout.take();
-        let mut child = Self { name, process, log };
+        let pipe = process.stdin.take();
+        let mut child = Self { name, process, pipe, log };
         let Some(stdout) = stdout else { bail!("{name} has no standard output") };
         let mut lines = BufReader::new(stdout).lines();
         let first = tokio::time::timeout(READY_WITHIN, lines.next_line()).await;
@@ -72,7 +75,7 @@ impl Child {
 
     /// Closes the pipe and waits for the end; kills after a while.
     pub(crate) async fn stop(mut self) {
-        drop(self.process.stdin.take());
+        drop(self.pipe.take());
         if tokio::time::timeout(END_WITHIN, self.process.wait()).await.is_err() {
             tracing::warn!(child = self.name, "did not end in time and is killed");
             if let Err(error) = self.process.kill().await {

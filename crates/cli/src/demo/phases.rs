@@ -103,6 +103,6 @@ impl Outcome {
     pub(crate) fn text(&self) -> String {
         let style = Style { color: output::colour(), ..Style::default() };
         let text = analysis::render_text(&self.report, self.compare.as_ref(), style);
-        format!("{text}\nLook around: {}\n", self.url)
+        format!("{text}\n{}\nLook around: {}\n", self.report.mermaid.trim_end(), self.url)
     }
 }

@@ -237,7 +237,7 @@ pub(crate) fn shared(part: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: {} is not there", path.display());
+    say(&format!("skipped: {} is not there", path.display()));
     None
 }
 
@@ -245,9 +245,15 @@ pub(crate) fn shared(part: &str) -> Option<PathBuf> {
 pub(crate) fn tool(variable_name: &str) -> Option<PathBuf> {
     let found = variable(variable_name).map(PathBuf::from);
     if found.is_none() {
-        println!("skipped: {variable_name} is not set; `cargo xtask test` installs what it names");
+        say(&format!("skipped: {variable_name} is not set; `cargo xtask test` installs what it names"));
     }
     found
+}
+
+/// Writes a line that also shows when the test passes.
+fn say(text: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _closed = writeln!(std::io::stderr(), "{text}").is_err();
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where their tools are")]

@@ -45,7 +45,7 @@ fn recorded_otlp_bodies_are_stored_and_found_by_id() {
     let Some(wire) = shared("conformance/wire") else { return };
     for name in OTLP {
         for port in ["otlp_http", "main"] {
-            let server = TestServer::start("storage:\n  traces:\n    retention: 100y\n");
+            let server = TestServer::start("traces:\n  retention: 100y\n");
             let body = std::fs::read(wire.join(format!("{name}.body"))).expect("recorded body");
             let headers = headers(&wire.join(format!("{name}.headers")));
             let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();

@@ -53,7 +53,9 @@ fn mistakes_have_a_line() {
     );
     check(
         "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: sum((\n",
-        expect![[r#"line 4, column 5: group "g", rule 1, "A": could not parse expression: 1:6: parse error: unclosed left parenthesis"#]],
+        expect![[
+            r#"line 4, column 5: group "g", rule 1, "A": could not parse expression: 1:6: parse error: unclosed left parenthesis"#
+        ]],
     );
     check(
         "groups:\n- name: g\n  rules:\n  - alert: A\n",
@@ -81,7 +83,9 @@ fn mistakes_have_a_line() {
     );
     check(
         "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    annotations: {s: '{{ nosuch 1 }}'}\n",
-        expect![[r#"line 4, column 5: group "g", rule 1, "A": template of annotation "s": line 1: function "nosuch" not defined"#]],
+        expect![[
+            r#"line 4, column 5: group "g", rule 1, "A": template of annotation "s": line 1: function "nosuch" not defined"#
+        ]],
     );
     check(
         "groups:\n- name: g\n- name: g\n",

@@ -146,7 +146,8 @@ fn rules_see_what_rules_before_them_wrote_and_what_vanishes_goes_stale() {
         ALERTS{alertname="Big", alertstate="firing", job="a", team="x"} 1
         job:in:sum{job="a", team="x"} 3
         twice{job="a", team="x"} 6
-    "#]].assert_eq(&bench.store.at(60_000));
+    "#]]
+    .assert_eq(&bench.store.at(60_000));
     // After the lookback of five minutes the input is gone.
     let due = bench.evaluate(&mut group, 360_000);
     expect![[r#"
@@ -154,7 +155,8 @@ fn rules_see_what_rules_before_them_wrote_and_what_vanishes_goes_stale() {
         ALERTS{alertname="Big", alertstate="firing", job="a", team="x"} stale
         job:in:sum{job="a", team="x"} stale
         twice{job="a", team="x"} stale
-    "#]].assert_eq(&bench.store.at(360_000));
+    "#]]
+    .assert_eq(&bench.store.at(360_000));
     assert_eq!(due.first().map(|event| event.resolved), Some(true));
 }
 
@@ -250,5 +252,6 @@ fn status_is_prometheuss() {
           "limit": 0,
           "evaluationTime": 0.0,
           "lastEvaluation": "1970-01-01T00:00:01Z"
-        }"#]].assert_eq(&serde_json::to_string_pretty(&group.status()).expect("serializable"));
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&group.status()).expect("serializable"));
 }

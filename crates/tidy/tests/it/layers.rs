@@ -6,7 +6,8 @@ use serde_json::Value;
 
 /// The server. Crates of one row do not know each other.
 const ROWS: &[(&str, &[&str])] = &[
-    ("base", &["clock", "codec", "stdx"]),
+    ("base: helpers", &["clock", "codec", "stdx"]),
+    ("base: settings", &["settings"]),
     ("model", &["model"]),
     ("wire", &["wire"]),
     ("log", &["log"]),

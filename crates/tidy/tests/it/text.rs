@@ -7,7 +7,7 @@ use std::process::Command;
 const LINES_MAX: usize = 900;
 
 /// Paths and hosts of a developer's machine.
-const FOREIGN_TEXT: &[&str] = &["/home/", "/root/", "artifactory", "registry.npmjs.org", "localhost:8081"];
+const FOREIGN_TEXT: &[&str] = &["/work/", "/root/", "artifactory", "registry.npmjs.org", "localhost:8081"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

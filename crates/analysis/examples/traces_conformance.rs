@@ -1,4 +1,4 @@
-//! Runs the critical-path cases under DIR: `cargo run -p analysis --example conformance DIR`.
+//! Runs the critical-path cases under DIR: `cargo run -p analysis --example traces_conformance DIR`.
 
 #[path = "../tests/it/oracle.rs"]
 mod oracle;
