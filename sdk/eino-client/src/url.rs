@@ -128,7 +128,7 @@ mod tests {
         check("https://order/", expect![[r#"("", None)  service it must be http://HOST/PATH"#]]);
         check(
             "http://u:p@order/",
-            expect![[r#"("u:p@order", None) / service credentials do not belong in a URL"#]],
+            expect![[r#"("u:p@order", None) / direct credentials do not belong in a URL"#]],
         );
     }
 
