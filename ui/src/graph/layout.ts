@@ -3,7 +3,7 @@ import type { GraphEdge, GraphNode, ServiceGraph } from "../api/eino";
 
 /** Px by kind: what has no numbers of its own needs less room. */
 export const SIZE: Record<GraphNode["kind"], { width: number; height: number }> = {
-  service: { width: 184, height: 80 },
+  service: { width: 210, height: 80 },
   external: { width: 146, height: 60 },
   user: { width: 112, height: 56 },
 };

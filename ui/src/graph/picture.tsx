@@ -117,7 +117,11 @@ function Numbers({ node }: { node: PlacedNode }) {
     <>
       <line className="rule" x1="12" x2={SIZE.service.width - 12} y1="37" y2="37" />
       {cells.map(([label, value], i) => (
-        <g key={label} transform={`translate(${[12, 66, 122][i]},0)`}>
+        <g
+          key={label}
+          transform={`translate(${[12, 66, SIZE.service.width - 12][i]},0)`}
+          textAnchor={i === 2 ? "end" : "start"}
+        >
           <text className="label" y="52">
             {label}
           </text>

@@ -193,7 +193,7 @@ function Table({ expr }: { expr: string }) {
       {rows.length === 0 ? (
         <Empty title={t("explore.empty")}>{t("explore.empty.do")}</Empty>
       ) : (
-        <div className="table-scroll">
+        <div className="table-scroll" tabIndex={0} role="group" aria-label={t("explore.series", { n: rows.length })}>
           <table>
             <thead>
               <tr>

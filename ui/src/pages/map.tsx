@@ -119,7 +119,7 @@ function Calls({ graph, chosen }: { graph: ServiceGraph; chosen: string | undefi
           </span>
         )}
       </div>
-      <div className="table-scroll">
+      <div className="table-scroll" tabIndex={0} role="group" aria-labelledby="calls-head">
         <table className="calls-table">
           <thead>
             <tr>

@@ -46,7 +46,7 @@ function Targets({ targets }: { targets: Target[] }) {
       {targets.length === 0 ? (
         <Empty title={t("status.targets.none")}>{t("status.targets.none.do")}</Empty>
       ) : (
-        <div className="table-scroll">
+        <div className="table-scroll" tabIndex={0} role="group" aria-labelledby="targets-head">
           <table className="targets">
             <thead>
               <tr>
