@@ -53,6 +53,7 @@ pub(crate) async fn measure(
         let second = window(stage, length, "second window").await?;
         compare = Some(ask_compare(stage, first, second).await?);
     }
+    ensure_stored(stage).await?;
     let pairs = first.query();
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let report_json = stage.client().get("/eino/v1/bottlenecks", &pairs).await?;
@@ -81,6 +82,27 @@ async fn window(stage: &mut Stage, length: Duration, name: &str) -> anyhow::Resu
     }
 }
 
+/// What the server refused because it could not be stored, it counts. A report without it would be about a part of
+/// the traffic.
+async fn ensure_stored(stage: &Stage) -> anyhow::Result<()> {
+    let (_, metrics) = stage.client().send(http::Method::GET, "/metrics", &[]).await?;
+    let refused = refused_for_storage(&String::from_utf8_lossy(&metrics));
+    anyhow::ensure!(
+        refused == 0,
+        "the server could not store {refused} requests, so a report would be about a part of the traffic: is the disk of {} full? \
+         make room, or choose another directory with --data DIR",
+        stage.dir().display()
+    );
+    Ok(())
+}
+
+/// Requests that the receivers turned away with "try again", over all receivers.
+fn refused_for_storage(metrics: &str) -> u64 {
+    let lines = metrics.lines().filter(|line| line.starts_with("eino_receive_refused_requests_total{"));
+    let lines = lines.filter(|line| line.contains("reason=\"unavailable\""));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
 async fn ask_compare(stage: &Stage, before: Window, after: Window) -> anyhow::Result<Compare> {
     let times = [before.start_ms, before.end_ms, after.start_ms, after.end_ms].map(seconds);
     let names = ["before_start", "before_end", "after_start", "after_end"];
@@ -104,5 +126,20 @@ impl Outcome {
         let style = Style { color: output::colour(), ..Style::default() };
         let text = analysis::render_text(&self.report, self.compare.as_ref(), style);
         format!("{text}\n{}\nLook around: {}\n", self.report.mermaid.trim_end(), self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused_for_storage;
+
+    #[test]
+    fn only_what_could_not_be_stored_counts() {
+        let metrics = "# TYPE eino_receive_refused_requests_total counter\n\
+            eino_receive_refused_requests_total{receiver=\"otlp_http_traces\",reason=\"unavailable\"} 3\n\
+            eino_receive_refused_requests_total{receiver=\"otlp_http_logs\",reason=\"malformed\"} 5\n\
+            eino_receive_refused_requests_total{receiver=\"remote_write\",reason=\"unavailable\"} 1\n";
+        assert_eq!(refused_for_storage(metrics), 4);
+        assert_eq!(refused_for_storage(""), 0);
     }
 }

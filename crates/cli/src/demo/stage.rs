@@ -90,6 +90,11 @@ impl Stage {
         &self.url
     }
 
+    /// Where everything is kept.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url)
     }

@@ -142,6 +142,23 @@ fn a_place_that_is_no_directory_is_an_error_that_says_what_to_do() {
     assert!(said.contains("--data DIR"), "{said}");
 }
 
+/// A limit on the size of files stands in for a disk that fills up while the demo runs: refused spans would make the
+/// report one of a part of the traffic.
+#[test]
+fn a_disk_that_fills_up_is_an_error_that_says_what_to_do() {
+    let _stage = stage();
+    let dir = tempfile::tempdir().expect("temporary directory");
+    // Without the trap the limit would end the server by a signal; a full disk is an error of `write` instead.
+    let script = "trap '' XFSZ; ulimit -f 400; exec \"$0\" demo --duration 10s --report json --data=\"$1\"";
+    let mut demo = Command::new("sh");
+    demo.args(["-c", script, env!("CARGO_BIN_EXE_eino")]).arg(dir.path());
+    let output = demo.output().expect("sh starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("could not store") && said.contains("--data DIR"), "{said}");
+    assert!(output.stdout.is_empty(), "a report of a part of the traffic was printed");
+}
+
 #[test]
 fn an_interrupt_ends_it_quickly_and_well() {
     let _stage = stage();
