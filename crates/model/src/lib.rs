@@ -11,6 +11,7 @@
 //!   ones in [`TimeRange::left_open_ms`] and nowhere else.
 //! - A label set is one allocation of canonical bytes, so that equality, hashing and cloning are cheap.
 
+mod histogram;
 mod labels;
 mod matcher;
 mod metric_batch;
@@ -18,14 +19,18 @@ mod seams;
 mod span;
 mod time_range;
 
+pub use histogram::{
+    BUCKETS_MAX, BucketSpan, Buckets, CUSTOM_BOUNDS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN,
+    Histogram, HistogramError, ResetHint,
+};
 pub use labels::{
     LabelError, LabelSet, LabelSetBuilder, LabelSetRef, Labels, METRIC_NAME, encode_labels,
     is_valid_label_name,
 };
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric_batch::{
-    MetricBatch, MetricKind, MetricMetadata, STALE_NAN_BITS, SampleColumns, SeriesRef, is_stale_nan,
-    stale_nan,
+    Exemplar, HistogramSample, MetricBatch, MetricKind, MetricMetadata, STALE_NAN_BITS, SampleColumns,
+    SeriesRef, is_stale_nan, stale_nan,
 };
 pub use seams::{
     Appended, MetricSink, MetricSource, RejectReason, Rejection, SeriesSet, SinkError, SourceError, SpanSink,

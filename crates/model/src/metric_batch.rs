@@ -6,11 +6,14 @@
 //! series   [(labels 0..41, samples 0..3), (labels 41..80, samples 3..4), …]
 //! ts_ms    [ t t t | t | … ]
 //! values   [ v v v | v | … ]
+//! start_ms [ s s s | s | … ]            empty as long as no sample of the batch has one
 //! ```
+//! Histograms are columns of their own, and a series may have both kinds of sample.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::{LabelError, LabelSetRef, encode_labels};
+use crate::{Histogram, LabelError, LabelSet, LabelSetRef, encode_labels};
 
 /// Bits of the NaN that marks a series as gone stale (Prometheus's value).
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
@@ -57,6 +60,10 @@ pub struct MetricBatch {
     series: Vec<SeriesEntry>,
     ts_ms: Vec<i64>,
     values: Vec<f64>,
+    /// Empty, or as long as `ts_ms`.
+    start_ms: Vec<i64>,
+    histograms: Vec<HistogramSample>,
+    exemplars: Vec<Exemplar>,
     /// Metadata that came along.
     pub metadata: Vec<MetricMetadata>,
 }
@@ -65,6 +72,25 @@ pub struct MetricBatch {
 struct SeriesEntry {
     labels: Range<usize>,
     samples: Range<usize>,
+    histograms: Range<usize>,
+    exemplars: Range<usize>,
+}
+
+/// A native histogram at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramSample {
+    pub ts_ms: i64,
+    /// When the counter began, 0 when nobody knows.
+    pub start_ms: i64,
+    pub histogram: Arc<Histogram>,
+}
+
+/// One observation that stands for many, with labels that lead to its trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    pub labels: LabelSet,
+    pub value: f64,
+    pub ts_ms: i64,
 }
 
 /// One series of a batch.
@@ -73,6 +99,17 @@ pub struct SeriesRef<'a> {
     pub labels: LabelSetRef<'a>,
     pub ts_ms: &'a [i64],
     pub values: &'a [f64],
+    /// When the counter began at each sample, 0 = unknown; empty when unknown for all.
+    pub start_ms: &'a [i64],
+    pub histograms: &'a [HistogramSample],
+    pub exemplars: &'a [Exemplar],
+}
+
+impl SeriesRef<'_> {
+    /// Number of samples of both kinds.
+    pub fn sample_count(&self) -> usize {
+        self.ts_ms.len() + self.histograms.len()
+    }
 }
 
 impl MetricBatch {
@@ -100,8 +137,13 @@ impl MetricBatch {
     }
 
     fn push_entry(&mut self, labels_start: usize) {
-        let samples = self.ts_ms.len()..self.ts_ms.len();
-        self.series.push(SeriesEntry { labels: labels_start..self.labels.len(), samples });
+        let nothing_from = |len: usize| len..len;
+        self.series.push(SeriesEntry {
+            labels: labels_start..self.labels.len(),
+            samples: nothing_from(self.ts_ms.len()),
+            histograms: nothing_from(self.histograms.len()),
+            exemplars: nothing_from(self.exemplars.len()),
+        });
     }
 
     /// Adds a sample to the series started last.
@@ -111,8 +153,48 @@ impl MetricBatch {
     pub fn push_sample(&mut self, ts_ms: i64, value: f64) {
         self.ts_ms.push(ts_ms);
         self.values.push(value);
+        if !self.start_ms.is_empty() {
+            self.start_ms.push(0);
+        }
         let entry = self.series.last_mut().expect("BUG: sample before any series");
         entry.samples.end = self.ts_ms.len();
+    }
+
+    /// Adds a sample whose counter began at `start_ms`, 0 = unknown.
+    ///
+    /// # Panics
+    /// When no series was started.
+    pub fn push_sample_since(&mut self, ts_ms: i64, value: f64, start_ms: i64) {
+        if start_ms != 0 && self.start_ms.is_empty() {
+            self.start_ms.resize(self.ts_ms.len(), 0);
+        }
+        let is_first = self.start_ms.is_empty() && start_ms != 0;
+        self.push_sample(ts_ms, value);
+        if is_first {
+            self.start_ms.push(start_ms);
+        } else if let Some(last) = self.start_ms.last_mut() {
+            *last = start_ms;
+        }
+    }
+
+    /// Adds a histogram to the series started last.
+    ///
+    /// # Panics
+    /// When no series was started.
+    pub fn push_histogram(&mut self, sample: HistogramSample) {
+        self.histograms.push(sample);
+        let entry = self.series.last_mut().expect("BUG: histogram before any series");
+        entry.histograms.end = self.histograms.len();
+    }
+
+    /// Adds an exemplar to the series started last.
+    ///
+    /// # Panics
+    /// When no series was started.
+    pub fn push_exemplar(&mut self, exemplar: Exemplar) {
+        self.exemplars.push(exemplar);
+        let entry = self.series.last_mut().expect("BUG: exemplar before any series");
+        entry.exemplars.end = self.exemplars.len();
     }
 
     /// Adds a series with one sample.
@@ -131,6 +213,9 @@ impl MetricBatch {
             labels: LabelSetRef::from_canonical_trusted(&self.labels[entry.labels.clone()]),
             ts_ms: &self.ts_ms[entry.samples.clone()],
             values: &self.values[entry.samples.clone()],
+            start_ms: self.start_ms.get(entry.samples.clone()).unwrap_or_default(),
+            histograms: &self.histograms[entry.histograms.clone()],
+            exemplars: &self.exemplars[entry.exemplars.clone()],
         })
     }
 
@@ -139,14 +224,19 @@ impl MetricBatch {
         self.series.len()
     }
 
-    /// Number of samples.
+    /// Number of samples of both kinds.
     pub fn sample_count(&self) -> usize {
-        self.ts_ms.len()
+        self.ts_ms.len() + self.histograms.len()
     }
 
-    /// Whether there is neither sample nor metadata.
+    /// Number of exemplars.
+    pub fn exemplar_count(&self) -> usize {
+        self.exemplars.len()
+    }
+
+    /// Whether there is neither sample nor exemplar nor metadata.
     pub fn is_empty(&self) -> bool {
-        self.ts_ms.is_empty() && self.metadata.is_empty()
+        self.sample_count() == 0 && self.exemplars.is_empty() && self.metadata.is_empty()
     }
 
     /// Empties the batch and keeps its memory.
@@ -155,38 +245,51 @@ impl MetricBatch {
         self.series.clear();
         self.ts_ms.clear();
         self.values.clear();
+        self.start_ms.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
         self.metadata.clear();
     }
 }
 
-/// Samples of one series, ascending in time. `ts_ms` and `values` are equally long.
+/// Samples of one series, ascending in time. `ts_ms` and `values` are equally long and hold the floats; no time
+/// occurs among both floats and histograms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SampleColumns {
     pub ts_ms: Vec<i64>,
     pub values: Vec<f64>,
+    /// When the counter began at each float, 0 = unknown; empty (unknown for all) or as long as `ts_ms`.
+    pub start_ms: Vec<i64>,
+    /// Ascending in time.
+    pub histograms: Vec<HistogramSample>,
 }
 
 impl SampleColumns {
-    /// Empties both columns and keeps their memory.
+    /// Empties all columns and keeps their memory.
     pub fn clear(&mut self) {
         self.ts_ms.clear();
         self.values.clear();
+        self.start_ms.clear();
+        self.histograms.clear();
     }
 
-    /// Adds a sample at the end.
+    /// Adds a float at the end.
     pub fn push(&mut self, ts_ms: i64, value: f64) {
         self.ts_ms.push(ts_ms);
         self.values.push(value);
+        if !self.start_ms.is_empty() {
+            self.start_ms.push(0);
+        }
     }
 
-    /// Number of samples.
+    /// Number of samples of both kinds.
     pub fn len(&self) -> usize {
-        self.ts_ms.len()
+        self.ts_ms.len() + self.histograms.len()
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.ts_ms.is_empty()
+        self.ts_ms.is_empty() && self.histograms.is_empty()
     }
 }
 
@@ -218,6 +321,37 @@ mod tests {
         batch.push(&mut [("__name__", "a")], 1, 1.0).expect("valid");
         assert!(batch.start_series(&mut [("x", "1"), ("x", "2")]).is_err());
         assert_eq!((batch.series_count(), batch.sample_count()), (1, 1));
+    }
+
+    #[test]
+    fn start_times_stand_beside_their_samples() {
+        let mut batch = MetricBatch::new();
+        batch.push(&mut [("__name__", "a")], 1, 1.0).expect("valid");
+        assert!(batch.series().all(|series| series.start_ms.is_empty()));
+        batch.start_series(&mut [("__name__", "b")]).expect("valid");
+        batch.push_sample(2, 2.0);
+        batch.push_sample_since(3, 3.0, 1);
+        batch.push_sample_since(4, 4.0, 0);
+        let starts: Vec<_> = batch.series().map(|series| series.start_ms.to_vec()).collect();
+        assert_eq!(starts, [vec![0], vec![0, 1, 0]]);
+        let mut first = MetricBatch::new();
+        first.start_series(&mut [("__name__", "c")]).expect("valid");
+        first.push_sample_since(3, 3.0, 2);
+        assert_eq!(first.series().next().map(|series| series.start_ms.to_vec()), Some(vec![2]));
+    }
+
+    #[test]
+    fn histograms_and_exemplars_stay_with_their_series() {
+        let mut batch = MetricBatch::new();
+        batch.push(&mut [("__name__", "a")], 1, 1.0).expect("valid");
+        batch.start_series(&mut [("__name__", "b")]).expect("valid");
+        let histogram = Arc::new(Histogram::default());
+        batch.push_histogram(HistogramSample { ts_ms: 2, start_ms: 0, histogram });
+        batch.push_exemplar(Exemplar { labels: LabelSet::empty(), value: 1.0, ts_ms: 2 });
+        let counts: Vec<_> =
+            batch.series().map(|s| (s.ts_ms.len(), s.histograms.len(), s.exemplars.len())).collect();
+        assert_eq!(counts, [(1, 0, 0), (0, 1, 1)]);
+        assert_eq!((batch.sample_count(), batch.exemplar_count()), (2, 1));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::{
-    LabelSet, Matcher, MetricBatch, MetricMetadata, SampleColumns, Span, SpanBatch, SpanKind, TimeRange,
-    TraceId,
+    Exemplar, LabelSet, Matcher, MetricBatch, MetricMetadata, SampleColumns, Span, SpanBatch, SpanKind,
+    TimeRange, TraceId,
 };
 
 /// What a sink did with a batch. Everything not rejected is durable.
@@ -144,6 +144,16 @@ pub trait MetricSource: Send + Sync {
 
     /// What is known of metric families, ascending by family; of one family if `family` is given.
     fn metadata(&self, family: Option<&str>) -> Result<Vec<MetricMetadata>, SourceError>;
+
+    /// Exemplars in `range_ms` of series that pass any of `selectors`, series ascending by labels, exemplars by time.
+    /// A source that keeps none answers none.
+    fn exemplars(
+        &self,
+        _selectors: &[Vec<Matcher>],
+        _range_ms: TimeRange,
+    ) -> Result<Vec<(LabelSet, Vec<Exemplar>)>, SourceError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Series of one selection, ascending by labels. Reading is independent per series, so that it can run in parallel.
@@ -161,6 +171,11 @@ pub trait SeriesSet: Send + Sync {
 
     /// Replaces `out` by the samples of series `index` in the selection's range, strictly ascending in time; may be none.
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError>;
+
+    /// What whoever reads the answer should know of it, each a sentence: that it comes from downsampled data, say.
+    fn infos(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a search for traces asks. Every given condition must hold **on one span** of the trace.

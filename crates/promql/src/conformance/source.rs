@@ -38,9 +38,7 @@ impl SeriesSet for MemorySeries {
     }
 
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
-        out.clear();
-        out.ts_ms.extend_from_slice(&self.0[index].1.ts_ms);
-        out.values.extend_from_slice(&self.0[index].1.values);
+        out.clone_from(&self.0[index].1);
         Ok(())
     }
 }

@@ -85,6 +85,13 @@ impl Head {
         let shard = &mut *guard;
         shard.logged.clear();
         for (hash, entry) in part {
+            if !entry.histograms.is_empty() {
+                let example = || format!("native histograms of {} are not stored yet", entry.labels);
+                outcome.appended.reject(RejectReason::Unsupported, entry.histograms.len() as u64, example);
+            }
+            if entry.ts_ms.is_empty() {
+                continue;
+            }
             let slot = match shard.find(*hash, entry.labels.as_bytes()) {
                 Some(slot) => slot,
                 None => match self.admit(entry, limits) {
