@@ -33,7 +33,8 @@ pub(crate) struct Dispatcher {
     config: AlertmanagerConfig,
     /// The routing tree, depth first; the index is a route's name.
     routes: Vec<FlatRoute>,
-    groups: HashMap<GroupId, Group>,
+    /// Ordered, so that messages leave in the same order whenever the same groups are due.
+    groups: BTreeMap<GroupId, Group>,
     external_url: String,
     alert_count: usize,
 }
@@ -89,7 +90,7 @@ impl Dispatcher {
     pub(crate) fn new(config: AlertmanagerConfig, external_url: String) -> Self {
         let mut routes = Vec::new();
         flatten(&config.route, "", &mut routes);
-        Self { config, routes, groups: HashMap::new(), external_url, alert_count: 0 }
+        Self { config, routes, groups: BTreeMap::new(), external_url, alert_count: 0 }
     }
 
     /// Alerts it holds; handed to the dispatcher of new settings.

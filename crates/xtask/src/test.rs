@@ -31,7 +31,16 @@ pub(crate) fn run_all() -> anyhow::Result<(bool, Vec<String>)> {
     // First, because the browser tests below use its Node packages.
     suite("ui", &mut || ui(&tools));
     suite("rust", &mut || {
-        let mut command = cargo(&["test", "--workspace", "--locked", "--quiet", "--", "--skip", "demo::"]);
+        let mut command = cargo(&[
+            "test",
+            "--workspace",
+            "--locked",
+            "--quiet",
+            "--no-fail-fast",
+            "--",
+            "--skip",
+            "demo::",
+        ]);
         shell::run(command.envs(tools.environment.iter().map(|(name, path)| (*name, path))))
     });
     // The demo measures, so nothing else may run beside it.

@@ -111,8 +111,8 @@ fn routes_continue_or_stop() {
             10 flush: 4 due, 4 groups
               http://all "{}:{alertname=\"C\"}" "first notification": "firing" [{"alertname":"C"} "firing"]
               http://page "{}/{severity=\"page\"}:{alertname=\"A\"}" "first notification": "firing" [{"alertname":"A","severity":"page"} "firing"]
-              http://quiet "{}/{severity=~\"page|info\"}:{alertname=\"B\"}" "first notification": "firing" [{"alertname":"B","severity":"info"} "firing"]
               http://quiet "{}/{severity=~\"page|info\"}:{alertname=\"A\"}" "first notification": "firing" [{"alertname":"A","severity":"page"} "firing"]
+              http://quiet "{}/{severity=~\"page|info\"}:{alertname=\"B\"}" "first notification": "firing" [{"alertname":"B","severity":"info"} "firing"]
         "#]],
     );
 }
