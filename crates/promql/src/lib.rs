@@ -18,8 +18,10 @@ mod ast;
 mod engine;
 mod error;
 mod functions;
+mod memory;
 mod parser;
 mod printer;
+pub mod series;
 
 #[doc(hidden)]
 pub mod conformance;
@@ -31,6 +33,7 @@ pub use ast::{
 pub use engine::{Engine, EngineConfig, MatrixSeries, QueryOptions, QueryResult, Value};
 pub use error::{ParseError, QueryError, QueryErrorKind};
 pub use functions::{Arity, Signature, function, functions};
+pub use memory::MemorySource;
 pub use parser::{parse, parse_selector};
 
 /// A sample value as the HTTP API and `count_values` write it: shortest decimal form, `NaN`, `+Inf`, `-Inf`.

@@ -3,8 +3,8 @@
 use model::LabelSet;
 
 use super::script::{Eval, Notes, Text};
-use super::series::{self, Item};
 use crate::engine::math::almost_equal;
+use crate::series::{self, Item};
 use crate::{MatrixSeries, QueryError, QueryResult, Value, format_value};
 
 /// Relative difference that still counts as equal.

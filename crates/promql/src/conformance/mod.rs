@@ -16,9 +16,6 @@ mod compare;
 mod parser_cases;
 mod run;
 mod script;
-mod series;
-mod source;
 
 pub use parser_cases::{ParserReport, run_parser_cases};
 pub use run::{CaseResult, FileReport, run_file};
-pub use source::MemorySource;

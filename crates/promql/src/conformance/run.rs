@@ -5,9 +5,8 @@ use model::METRIC_NAME;
 
 use super::compare;
 use super::script::{self, CommandKind, Eval};
-use super::series::{self, Item};
-use super::source::MemorySource;
-use crate::{Engine, EngineConfig, QueryError, QueryResult, parse};
+use crate::series::{self, Item};
+use crate::{Engine, EngineConfig, MemorySource, QueryError, QueryResult, parse};
 
 /// What became of one `eval`.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use clock::ManualClock;
 use model::{
     LabelSet, Matcher, MetricMetadata, MetricSource, SampleColumns, SeriesSet, SourceError, TimeRange,
 };
-use promql::conformance::MemorySource;
+use promql::MemorySource;
 use promql::{Engine, EngineConfig, QueryError, QueryErrorKind, QueryOptions, Value, parse};
 
 fn source(series: usize) -> MemorySource {

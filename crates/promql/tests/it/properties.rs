@@ -2,7 +2,7 @@
 
 use clock::ManualClock;
 use model::LabelSet;
-use promql::conformance::MemorySource;
+use promql::MemorySource;
 use promql::{Engine, EngineConfig, Value, parse};
 use proptest::prelude::*;
 

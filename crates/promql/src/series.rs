@@ -1,4 +1,13 @@
-//! The notation of series in scripts: `name{label="value"} 0+15x8 _ stale 1x3`.
+//! The notation of series in PromQL test scripts and in unit tests of rules.
+//!
+//! ```text
+//! name{label="value"} 0+15x8 _ stale 1x3 _x2
+//!                     │      │ │     │   └ two gaps
+//!                     │      │ │     └ 1 1 1 1: a value and three repetitions
+//!                     │      │ └ a stale marker
+//!                     │      └ a gap
+//!                     └ 0 15 30 … 120: nine values, 15 apart
+//! ```
 
 use model::{LabelSet, METRIC_NAME, stale_nan};
 
@@ -7,14 +16,14 @@ use crate::parser::strings::scan_string;
 
 /// A series as written: one entry per interval.
 #[derive(Clone, Debug)]
-pub(super) struct SeriesLine {
-    pub(super) labels: LabelSet,
-    pub(super) values: Vec<Item>,
+pub struct SeriesLine {
+    pub labels: LabelSet,
+    pub values: Vec<Item>,
 }
 
 /// What stands at one interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Item {
+pub enum Item {
     Gap,
     Value(f64),
     /// A native histogram, which we do not read yet.
@@ -22,7 +31,10 @@ pub(super) enum Item {
 }
 
 /// Parses a line.
-pub(super) fn parse(line: &str) -> Result<SeriesLine, String> {
+///
+/// # Errors
+/// What is wrong, with the line.
+pub fn parse(line: &str) -> Result<SeriesLine, String> {
     let (labels, rest) = parse_metric(line.trim())?;
     let mut values = Vec::new();
     for word in words(rest) {
@@ -52,7 +64,10 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// The labels at the start of a line, and what follows.
-pub(super) fn parse_metric(line: &str) -> Result<(LabelSet, &str), String> {
+///
+/// # Errors
+/// What is wrong with the labels.
+pub fn parse_metric(line: &str) -> Result<(LabelSet, &str), String> {
     let name_end = line.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(line.len());
     let (name, mut rest) = line.split_at(name_end);
     let mut builder = LabelSet::empty().to_builder();
@@ -143,7 +158,10 @@ fn find_step(body: &str) -> Option<usize> {
 }
 
 /// A number, a duration in seconds, or `stale`.
-pub(super) fn parse_value(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+/// When it is none of these.
+pub fn parse_value(text: &str) -> Result<f64, String> {
     if text == "stale" {
         return Ok(stale_nan());
     }
