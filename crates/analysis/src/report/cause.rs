@@ -8,7 +8,8 @@
 //!                                   its time grows with the requests in flight      → saturation
 //!                                   none of these                                   → self_time
 //! ```
-//! "Excess" compares the slowest 5 % with the middle traces; for what is slow always, all of its time counts.
+//! "Excess" compares the slowest 5 % with the middle traces; for what is slow always, and for what is no slower in
+//! slow traces, all of its time counts.
 
 use std::collections::BTreeMap;
 
@@ -94,13 +95,18 @@ impl<'t> Visits<'t> {
     }
 }
 
+/// The class of most of the excess; where no class has one, the class of most of the time.
 fn excess_class(visits: &Visits<'_>) -> Class {
-    let excess = |class: Class| {
-        let of_class = |visit: &Visit<'_>| visit.section.class == class;
-        visits.mean_ns(&visits.tail, of_class) - visits.mean_ns(&visits.body, of_class)
+    let in_part = |part: &std::ops::Range<usize>, class: Class| {
+        visits.mean_ns(part, |visit: &Visit<'_>| visit.section.class == class)
     };
-    let largest = Class::ALL.into_iter().max_by(|a, b| excess(*a).total_cmp(&excess(*b)));
-    largest.unwrap_or(Class::SelfTime)
+    let excess = |class| in_part(&visits.tail, class) - in_part(&visits.body, class);
+    let total = |class| in_part(&(0..usize::MAX), class);
+    let largest = |measure: &dyn Fn(Class) -> f64| {
+        Class::ALL.into_iter().max_by(|a, b| measure(*a).total_cmp(&measure(*b))).unwrap_or(Class::SelfTime)
+    };
+    let candidate = largest(&excess);
+    if excess(candidate) > 0.0 { candidate } else { largest(&total) }
 }
 
 fn kind(

@@ -48,6 +48,23 @@ fn of_too_many_traces_some_are_walked_and_all_counted() {
     assert_eq!((report.traces, report.traces_analysed, report.services[0].requests), (100, 25, 100));
 }
 
+/// An operation that is shorter in slow traces than in the middle ones has no excess of any class: what it is spent
+/// on in all traces is its cause, not the class that happens to come last with an excess of zero.
+#[test]
+fn without_an_excess_the_cause_is_where_the_time_goes() {
+    let request = |duration_ns: u64, looks: bool| {
+        let look = if looks { "\n L A 1000000 9000000 internal b/look" } else { "" };
+        format!("A - 0 {duration_ns} server a/x{look}")
+    };
+    let mut requests: Vec<String> = (0..95).map(|n| request(20_000_000 + n, n % 9 % 2 == 1)).collect();
+    requests.extend([90_000_000, 91_000_000, 92_000_000].map(|duration_ns| request(duration_ns, false)));
+    requests.extend([95_000_000, 96_000_000].map(|duration_ns| request(duration_ns, true)));
+    let lines: Vec<&str> = requests.iter().map(String::as_str).collect();
+    let report = one_report(&lines);
+    let look = report.entry_points[0].bottlenecks.iter().find(|row| &*row.operation == "look");
+    assert_eq!(look.expect("ranked").cause.kind, CauseKind::SelfTime);
+}
+
 #[test]
 fn a_sample_stands_for_all() {
     let traces = [trace("A - 0 1000 server a/x\n B A 0 900 server b/y")];
