@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock::Clock;
 use eino_metrics_core::Registry;
-use model::{MetricSink, MetricSource, SpanSink, SpanSource};
+use model::{Matcher, MetricSink, MetricSource, SpanSink, SpanSource, TimeRange};
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
@@ -41,6 +41,36 @@ pub trait StoreAdmin: Send + Sync {
 
     /// The stores' figures, for the status page.
     fn status(&self) -> serde_json::Value;
+
+    /// Deletes the samples in `range_ms` of metric series that pass any of `selectors`. When it returns, no answer
+    /// shows them any more, after a restart neither; the space is freed later, see [`clean_tombstones`].
+    /// Samples that arrive while it runs may or may not be deleted, later ones are not.
+    ///
+    /// # Errors
+    /// A sentence for the operator; nothing is deleted then.
+    ///
+    /// [`clean_tombstones`]: Self::clean_tombstones
+    fn delete_series(&self, _selectors: &[Vec<Matcher>], _range_ms: TimeRange) -> Result<(), String> {
+        Err("this store does not delete series".into())
+    }
+
+    /// Rewrites the blocks that hold deleted samples, so that their space is freed.
+    ///
+    /// # Errors
+    /// A sentence for the operator; what was rewritten until then stays so.
+    fn clean_tombstones(&self) -> Result<(), String> {
+        Err("this store does not delete series".into())
+    }
+
+    /// Makes a consistent copy of the metrics under `<data>/snapshots` and answers its name. The copy shares its
+    /// blocks with the store (hard links), and a server starts on it as on any data directory. With `skip_head` the
+    /// samples that are not yet in blocks are left out.
+    ///
+    /// # Errors
+    /// A sentence for the operator; nothing is left behind then.
+    fn snapshot(&self, _skip_head: bool) -> Result<String, String> {
+        Err("this store makes no snapshots".into())
+    }
 }
 
 /// What `/eino/v1/status` and `/api/v1/status/*` say about the process.
