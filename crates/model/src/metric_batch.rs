@@ -282,6 +282,20 @@ impl SampleColumns {
         }
     }
 
+    /// Moves all samples of `other` behind those that are here.
+    pub fn append(&mut self, other: &mut Self) {
+        if !other.start_ms.is_empty() {
+            self.start_ms.resize(self.ts_ms.len(), 0);
+        }
+        self.ts_ms.append(&mut other.ts_ms);
+        self.values.append(&mut other.values);
+        self.start_ms.append(&mut other.start_ms);
+        if !self.start_ms.is_empty() {
+            self.start_ms.resize(self.ts_ms.len(), 0);
+        }
+        self.histograms.append(&mut other.histograms);
+    }
+
     /// Number of samples of both kinds.
     pub fn len(&self) -> usize {
         self.ts_ms.len() + self.histograms.len()

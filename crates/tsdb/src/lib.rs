@@ -17,6 +17,7 @@
 
 mod block;
 mod chunk;
+mod columns;
 mod config;
 mod error;
 mod head;

@@ -7,6 +7,7 @@ use model::{LabelSet, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange}
 
 use crate::Error;
 use crate::block::{Block, BlockIndex, BlockSet};
+use crate::columns::tidy_up;
 use crate::head::{Head, Snapshot};
 use crate::label_order::compare_labels;
 
@@ -119,20 +120,4 @@ impl SeriesSet for Selection {
         tidy_up(self.range_ms, out);
         Ok(())
     }
-}
-
-/// Sorts by time, keeps the first of several samples at one time (the one written first), and cuts to the range.
-pub(crate) fn tidy_up(range_ms: TimeRange, columns: &mut SampleColumns) {
-    if !columns.ts_ms.is_sorted_by(|left, right| left < right) {
-        let mut pairs: Vec<_> = columns.ts_ms.iter().copied().zip(columns.values.iter().copied()).collect();
-        pairs.sort_by_key(|(ts_ms, _)| *ts_ms);
-        pairs.dedup_by_key(|(ts_ms, _)| *ts_ms);
-        (columns.ts_ms, columns.values) = pairs.into_iter().unzip();
-    }
-    let end = columns.ts_ms.partition_point(|ts_ms| *ts_ms < range_ms.end);
-    let start = columns.ts_ms.partition_point(|ts_ms| *ts_ms < range_ms.start).min(end);
-    columns.ts_ms.truncate(end);
-    columns.values.truncate(end);
-    columns.ts_ms.drain(..start);
-    columns.values.drain(..start);
 }

@@ -378,6 +378,27 @@ fn names_values_and_metadata() {
     check(&open(dir.path()));
 }
 
+/// A store of version 1: a block, and a log with two samples more.
+#[test]
+fn a_store_of_version_1_opens() {
+    let dir = TempDir::new().unwrap();
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/format/v1"));
+    for (folder, name) in [("blocks", "00000001-00000001.blk"), ("wal", "00000002.log")] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        fs::copy(golden.join(folder).join(name), dir.path().join(folder).join(name)).unwrap();
+    }
+    let store = open(dir.path());
+    let counter = store.samples(&labels("requests_total", &[("job", "api"), ("instance", "a:1")]));
+    let want: Vec<_> = (0..300_i64).map(|n| (NOW_MS + n * 15_000, (n * 7 + n % 3) as f64)).collect();
+    assert_eq!(counter, want);
+    let gauge = store.samples(&labels("temperature_celsius", &[("room", "kitchen")]));
+    assert_eq!(gauge.len(), 252);
+    assert_eq!(gauge[248], (NOW_MS + 248 * 15_000, 21.0));
+    assert_eq!(gauge[249].1.to_bits(), STALE_NAN_BITS);
+    assert_eq!(gauge[250..], [(NOW_MS + 400 * 15_000, 1.0 / 3.0), (NOW_MS + 401 * 15_000, 21.25)]);
+    assert!(store.metric("eino_tsdb_blocks_quarantined_total 0"));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append(Vec<(u8, i64, f64)>),

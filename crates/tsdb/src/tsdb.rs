@@ -15,11 +15,12 @@ use model::{
 use tracing::{info, warn};
 
 use crate::block::{BlockSet, Cuts};
+use crate::columns::tidy_up;
 use crate::config::to_ms;
 use crate::head::{Head, Limits, Replayer, put_metadata};
 use crate::index::LabelIndex;
 use crate::metrics::Metrics;
-use crate::select::{Selection, tidy_up};
+use crate::select::Selection;
 use crate::{Error, TsdbConfig};
 
 /// After a cut for the head's span the next one waits at least this long, so that old samples that keep arriving do not

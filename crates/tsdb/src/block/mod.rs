@@ -25,7 +25,8 @@ pub(crate) use write::BlockWriter;
 
 const MAGIC: &[u8; 8] = b"eino.blk";
 const END_MAGIC: &[u8; 8] = b"eino.end";
-const VERSION: u32 = 1;
+/// 2 has chunks of floats with start times and of histograms, which 1 has not.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 16;
 const FOOTER_BYTES: usize = 80;
 

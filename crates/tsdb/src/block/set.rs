@@ -9,10 +9,10 @@ use model::{SampleColumns, TimeRange};
 use tracing::{info, warn};
 
 use super::{Block, BlockWriter};
+use crate::columns::tidy_up;
 use crate::config::to_ms;
 use crate::label_order::compare_labels;
 use crate::metrics::Metrics;
-use crate::select::tidy_up;
 use crate::{Error, TsdbConfig};
 
 /// Neighbouring blocks are merged when so many would make one of a longer tier.
@@ -227,10 +227,7 @@ fn merge(
             *head += 1;
             part.clear();
             match block.read(index, series, TimeRange::ALL, &mut part) {
-                Ok(()) => {
-                    columns.ts_ms.append(&mut part.ts_ms);
-                    columns.values.append(&mut part.values);
-                }
+                Ok(()) => columns.append(&mut part),
                 Err(Error::Corrupt { path, detail }) => {
                     if damaged.iter().all(|(known, _)| *known != path) {
                         damaged.push((path, detail));

@@ -8,7 +8,6 @@ use codec::{put_bytes, put_varint, zigzag};
 use model::{LabelSet, SampleColumns};
 
 use super::{Footer, HEADER_BYTES, VERSION, header};
-use crate::sample::Sample;
 use crate::{Error, chunk};
 
 const INDEX_ZSTD_LEVEL: i32 = 3;
@@ -23,7 +22,6 @@ pub(crate) struct BlockWriter {
     index: Vec<u8>,
     previous: Option<LabelSet>,
     chunks: Vec<u8>,
-    samples: Vec<Sample>,
 }
 
 impl BlockWriter {
@@ -39,7 +37,6 @@ impl BlockWriter {
             index: Vec::new(),
             previous: None,
             chunks: Vec::new(),
-            samples: Vec::new(),
             tmp,
         };
         writer.write(&header(VERSION))?;
@@ -61,30 +58,19 @@ impl BlockWriter {
         );
         let mut chunks = std::mem::take(&mut self.chunks);
         chunks.clear();
-        self.samples.clear();
-        let pairs = columns.ts_ms.iter().zip(&columns.values);
-        self.samples.extend(pairs.map(|(ts_ms, value)| Sample { ts_ms: *ts_ms, value: *value }));
         self.put_labels(labels);
-        let mut table = Vec::new();
-        let count = self.samples.len().div_ceil(chunk::SAMPLES_MAX);
-        // Chunks of about equal length compress better than full ones and a stub.
-        let chunk_samples = self.samples.len().div_ceil(count.max(1)).max(1);
-        for samples in self.samples.chunks(chunk_samples) {
-            let start = chunks.len();
-            chunk::encode(samples, &mut chunks);
-            if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
-                put_varint(&mut table, zigzag(first.ts_ms));
-                put_varint(&mut table, last.ts_ms.wrapping_sub(first.ts_ms) as u64);
-                put_varint(&mut table, (chunks.len() - start) as u64);
-                self.footer.min_ms = self.footer.min_ms.min(first.ts_ms);
-                self.footer.max_ms = self.footer.max_ms.max(last.ts_ms);
-            }
-        }
+        let described = chunk::encode_columns(columns, &mut chunks);
         self.index.extend_from_slice(&crc32c::crc32c(&chunks).to_le_bytes());
-        put_varint(&mut self.index, count as u64);
-        self.index.extend_from_slice(&table);
+        put_varint(&mut self.index, described.len() as u64);
+        for chunk in &described {
+            put_varint(&mut self.index, zigzag(chunk.min_ms));
+            put_varint(&mut self.index, chunk.max_ms.wrapping_sub(chunk.min_ms) as u64);
+            put_varint(&mut self.index, chunk.bytes as u64);
+            self.footer.min_ms = self.footer.min_ms.min(chunk.min_ms);
+            self.footer.max_ms = self.footer.max_ms.max(chunk.max_ms);
+            self.footer.samples += u64::from(chunk.samples);
+        }
         self.footer.series += 1;
-        self.footer.samples += self.samples.len() as u64;
         self.offset += chunks.len() as u64;
         let written = self.write(&chunks);
         self.chunks = chunks;

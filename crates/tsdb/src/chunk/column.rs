@@ -53,6 +53,14 @@ pub(super) fn write(values: &mut [i64], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the column of `values`, which stay as they are.
+pub(super) fn write_copy(values: &[i64], out: &mut Vec<u8>) {
+    let mut copy = [0; super::SAMPLES_MAX];
+    let (copy, _) = copy.split_at_mut(values.len());
+    copy.copy_from_slice(values);
+    write(copy, out);
+}
+
 /// Reads a column of `out.len()` values.
 pub(super) fn read(cursor: &mut Cursor<'_>, out: &mut [i64]) -> Result<(), ChunkError> {
     match cursor.u8()? {

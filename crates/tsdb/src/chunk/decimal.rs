@@ -5,7 +5,6 @@
 //! compared bit for bit all the same; one that does not come back is an exception.
 
 use super::ChunkError;
-use crate::sample::Sample;
 
 const EXPONENT_MAX: u8 = 15;
 /// Integers up to here are exact as doubles.
@@ -24,16 +23,16 @@ pub(super) struct Scaled {
 }
 
 /// Fills `mantissas`, or answers `None` when too many values are no decimals.
-pub(super) fn scale(samples: &[Sample], mantissas: &mut [i64]) -> Option<Scaled> {
-    let exceptions_max = samples.len() / EXCEPTION_SHARE + 1;
-    let exponent = common_exponent(samples, exceptions_max)?;
+pub(super) fn scale(values: &[f64], mantissas: &mut [i64]) -> Option<Scaled> {
+    let exceptions_max = values.len() / EXCEPTION_SHARE + 1;
+    let exponent = common_exponent(values, exceptions_max)?;
     let power = power(exponent)?;
     let mut exceptions = Vec::new();
     let mut previous = 0;
-    for (index, (sample, slot)) in samples.iter().zip(mantissas).enumerate() {
-        match mantissa(sample.value, power) {
+    for (index, (value, slot)) in values.iter().zip(mantissas).enumerate() {
+        match mantissa(*value, power) {
             Some(mantissa) => previous = mantissa,
-            None => exceptions.push((u8::try_from(index).ok()?, sample.value.to_bits())),
+            None => exceptions.push((u8::try_from(index).ok()?, value.to_bits())),
         }
         *slot = previous;
     }
@@ -41,12 +40,12 @@ pub(super) fn scale(samples: &[Sample], mantissas: &mut [i64]) -> Option<Scaled>
 }
 
 /// The smallest exponent at which every value but a few is an integer.
-fn common_exponent(samples: &[Sample], exceptions_max: usize) -> Option<u8> {
+fn common_exponent(values: &[f64], exceptions_max: usize) -> Option<u8> {
     let mut exponent = 0;
     let mut exceptions = 0;
-    for sample in samples {
+    for value in values {
         let needed = (exponent..=EXPONENT_MAX)
-            .find(|exponent| power(*exponent).is_some_and(|power| mantissa(sample.value, power).is_some()));
+            .find(|exponent| power(*exponent).is_some_and(|power| mantissa(*value, power).is_some()));
         match needed {
             Some(needed) => exponent = needed,
             None => exceptions += 1,

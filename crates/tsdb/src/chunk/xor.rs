@@ -8,12 +8,11 @@
 use codec::Cursor;
 
 use super::ChunkError;
-use crate::sample::Sample;
 
-pub(super) fn write(samples: &[Sample], out: &mut Vec<u8>) {
+pub(super) fn write(values: &[f64], out: &mut Vec<u8>) {
     let mut previous = 0;
-    for sample in samples {
-        let bits = sample.value.to_bits();
+    for value in values {
+        let bits = value.to_bits();
         let difference = bits ^ previous;
         previous = bits;
         if difference == 0 {

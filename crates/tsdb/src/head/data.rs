@@ -137,7 +137,9 @@ impl Sealed {
 
 fn seal(samples: &[Sample]) -> Sealed {
     let mut bytes = Vec::with_capacity(256);
-    chunk::encode(samples, &mut bytes);
+    let ts_ms: Vec<_> = samples.iter().map(|sample| sample.ts_ms).collect();
+    let values: Vec<_> = samples.iter().map(|sample| sample.value).collect();
+    chunk::encode_floats(&ts_ms, &values, &[], &mut bytes);
     let (min_ms, max_ms) = column_bounds(samples).unwrap_or_default();
     Sealed { min_ms, max_ms, count: samples.len() as u32, bytes: bytes.into() }
 }
