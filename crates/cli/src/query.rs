@@ -57,12 +57,19 @@ fn table(data: &Value) -> String {
     rows.iter().map(|(value, labels)| format!("{value:>width$}  {labels}\n")).collect()
 }
 
+/// The latest sample: a number, or a histogram in words.
 fn last_value(series: &Value) -> String {
-    let sample = match series["values"].as_array() {
-        Some(values) => values.last().cloned().unwrap_or(Value::Null),
-        None => series["value"].clone(),
+    let last = |list: &str, one: &str| match series[list].as_array() {
+        Some(samples) => samples.last().cloned().unwrap_or(Value::Null),
+        None => series[one].clone(),
     };
-    sample[1].as_str().unwrap_or_default().to_owned()
+    let (float, histogram) = (last("values", "value"), last("histograms", "histogram"));
+    let time = |sample: &Value| sample[0].as_f64().unwrap_or(f64::NEG_INFINITY);
+    if time(&histogram) <= time(&float) {
+        return float[1].as_str().unwrap_or_default().to_owned();
+    }
+    let text = |name: &str| histogram[1][name].as_str().unwrap_or_default().to_owned();
+    format!("{{count:{}, sum:{}}}", text("count"), text("sum"))
 }
 
 fn labels(metric: &Value) -> String {
@@ -85,6 +92,10 @@ mod tests {
             {"metric": {"job": "b"}, "value": [1, "0.25"]},
         ]});
         assert_eq!(table(&data), "   1  up{job=\"a\"}\n0.25  {job=\"b\"}\n");
+        let histograms = json!({"resultType": "vector", "result": [
+            {"metric": {"job": "a"}, "histogram": [1, {"count": "3", "sum": "4.5"}]},
+        ]});
+        assert_eq!(table(&histograms), "{count:3, sum:4.5}  {job=\"a\"}\n");
         assert_eq!(table(&json!({"resultType": "scalar", "result": [1, "2"]})), "2");
     }
 }

@@ -20,8 +20,8 @@ mod span;
 mod time_range;
 
 pub use histogram::{
-    BUCKETS_MAX, BucketSpan, Buckets, CUSTOM_BOUNDS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN,
-    Histogram, HistogramError, ResetHint,
+    BUCKETS_MAX, Bucket, BucketSpan, Buckets, CUSTOM_BOUNDS_SCHEMA, EXPONENTIAL_SCHEMA_MAX,
+    EXPONENTIAL_SCHEMA_MIN, Histogram, HistogramError, ResetHint, exponential_bound,
 };
 pub use labels::{
     LabelError, LabelSet, LabelSetBuilder, LabelSetRef, Labels, METRIC_NAME, encode_labels,

@@ -22,6 +22,7 @@ mod memory;
 mod parser;
 mod printer;
 pub mod series;
+mod value;
 
 #[doc(hidden)]
 pub mod conformance;
@@ -30,11 +31,12 @@ pub use ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr, ExprKind, Extension,
     Selector, Span, Subquery, TimeShift, ValueType, VectorMatching,
 };
-pub use engine::{Engine, EngineConfig, MatrixSeries, QueryOptions, QueryResult, Value};
+pub use engine::{Engine, EngineConfig, QueryOptions, QueryResult};
 pub use error::{ParseError, QueryError, QueryErrorKind};
 pub use functions::{Arity, Signature, function, functions};
 pub use memory::MemorySource;
 pub use parser::{parse, parse_selector};
+pub use value::{MatrixSeries, SampleValue, Value, VectorSample};
 
 /// A sample value as the HTTP API and `count_values` write it: shortest decimal form, `NaN`, `+Inf`, `-Inf`.
 pub fn format_value(value: f64) -> String {

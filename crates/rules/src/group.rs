@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use clock::Clock;
 use model::{
-    LabelSet, METRIC_NAME, Matcher, MetricBatch, MetricSink, MetricSource, SampleColumns, TimeRange,
+    HistogramSample, LabelSet, METRIC_NAME, Matcher, MetricBatch, MetricSink, MetricSource, SampleColumns,
+    TimeRange,
 };
-use promql::{Engine, Value};
+use promql::{Engine, SampleValue, Value};
 use tracing::warn;
 
 use crate::alerting::{Alert, AlertEvent, AlertingRule, EvalContext, StoredState};
@@ -244,7 +245,7 @@ impl Rule {
                     globals: &settings.globals,
                     query: template_query(stores.clone(), at_ms),
                 };
-                alerting.apply(&samples, &context)?;
+                alerting.apply(&floats(samples), &context)?;
                 // Before the restore the pending times are not known: what would be written could be wrong.
                 if restored || alerting.active.values().all(|alert| alert.state == AlertState::Firing) {
                     results = alert_series(alerting);
@@ -260,7 +261,7 @@ impl Rule {
         &mut self,
         now_ms: i64,
         at_ms: i64,
-        results: &[(LabelSet, f64)],
+        results: &[(LabelSet, SampleValue)],
         sink: &dyn MetricSink,
     ) -> Result<(), String> {
         let is_recording = self.alerting.is_none();
@@ -269,7 +270,7 @@ impl Rule {
         let mut written = HashSet::with_capacity(results.len());
         for (labels, value) in results {
             batch.start_series_canonical(labels.as_ref());
-            batch.push_sample(ts_ms, *value);
+            push_value(&mut batch, ts_ms, value);
             written.insert(labels.clone());
         }
         push_stale(self.written.difference(&written), ts_ms, &mut batch);
@@ -314,29 +315,43 @@ impl Rule {
     }
 }
 
-fn query(stores: &RuleStores, expr: &promql::Expr, at_ms: i64) -> Result<Vec<(LabelSet, f64)>, String> {
+type Samples = Vec<(LabelSet, SampleValue)>;
+
+fn query(stores: &RuleStores, expr: &promql::Expr, at_ms: i64) -> Result<Samples, String> {
     let result =
         stores.engine.instant(stores.source.as_ref(), expr, at_ms).map_err(|error| error.to_string())?;
     match result.value {
-        Value::Vector(samples) => Ok(samples.into_iter().map(|(labels, _, value)| (labels, value)).collect()),
-        Value::Scalar { value, .. } => Ok(vec![(LabelSet::empty(), value)]),
+        Value::Vector(samples) => {
+            Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
+        }
+        Value::Scalar { value, .. } => Ok(vec![(LabelSet::empty(), SampleValue::Float(value))]),
         _ => Err("rule result is not a vector or scalar".to_owned()),
+    }
+}
+
+/// What alerts and templates see: a histogram has the value 0 there, as in Prometheus.
+fn floats(samples: Samples) -> Vec<(LabelSet, f64)> {
+    samples.into_iter().map(|(labels, value)| (labels, value.as_float().unwrap_or(0.0))).collect()
+}
+
+fn push_value(batch: &mut MetricBatch, ts_ms: i64, value: &SampleValue) {
+    match value {
+        SampleValue::Float(value) => batch.push_sample(ts_ms, *value),
+        SampleValue::Histogram(histogram) => {
+            batch.push_histogram(HistogramSample { ts_ms, start_ms: 0, histogram: histogram.clone() });
+        }
     }
 }
 
 fn template_query(stores: RuleStores, at_ms: i64) -> QueryFn {
     Arc::new(move |text| {
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
-        query(&stores, &expr, at_ms)
+        query(&stores, &expr, at_ms).map(floats)
     })
 }
 
 /// The series of a recording rule: the rule's name and labels over the result's.
-fn recorded(
-    name: &str,
-    labels: &LabelSet,
-    samples: Vec<(LabelSet, f64)>,
-) -> Result<Vec<(LabelSet, f64)>, String> {
+fn recorded(name: &str, labels: &LabelSet, samples: Samples) -> Result<Samples, String> {
     let mut seen = HashSet::with_capacity(samples.len());
     let mut out = Vec::with_capacity(samples.len());
     for (metric, value) in samples {
@@ -357,16 +372,17 @@ fn recorded(
 }
 
 /// `ALERTS` and `ALERTS_FOR_STATE` of the active alerts.
-fn alert_series(alerting: &AlertingRule) -> Vec<(LabelSet, f64)> {
+fn alert_series(alerting: &AlertingRule) -> Samples {
     let active = alerting.active.iter().filter(|(_, alert)| alert.state != AlertState::Inactive);
     let mut out = Vec::new();
     for (labels, alert) in active {
         let mut series = labels.to_builder();
         series.set(METRIC_NAME, "ALERTS").set("alertstate", alert.state.as_str());
-        out.push((series.build(), 1.0));
+        out.push((series.build(), SampleValue::Float(1.0)));
         series.set(METRIC_NAME, "ALERTS_FOR_STATE").remove("alertstate");
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
-        out.push((series.build(), alert.active_at_ms.div_euclid(1_000) as f64));
+        let active_at = alert.active_at_ms.div_euclid(1_000) as f64;
+        out.push((series.build(), SampleValue::Float(active_at)));
     }
     out
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use model::LabelSet;
-use promql::{QueryResult, Value};
+use promql::{MatrixSeries, QueryResult, SampleValue, Value};
+
+use super::json_histogram::push_histogram_sample;
 
 /// The success envelope around already written data.
 pub(crate) fn envelope(data: &str, warnings: &[String], infos: &[String]) -> String {
@@ -34,10 +36,18 @@ pub(crate) fn query_data(result: &QueryResult) -> String {
         }
         Value::Vector(samples) => {
             out.push_str("{\"resultType\":\"vector\",\"result\":[");
-            for (index, (labels, ts_ms, value)) in samples.iter().enumerate() {
-                push_metric(&mut out, index, labels);
-                out.push_str(",\"value\":");
-                push_sample(&mut out, *ts_ms, *value);
+            for (index, sample) in samples.iter().enumerate() {
+                push_metric(&mut out, index, &sample.labels);
+                match &sample.value {
+                    SampleValue::Float(value) => {
+                        out.push_str(",\"value\":");
+                        push_sample(&mut out, sample.ts_ms, *value);
+                    }
+                    SampleValue::Histogram(histogram) => {
+                        out.push_str(",\"histogram\":");
+                        push_histogram_sample(&mut out, sample.ts_ms, histogram);
+                    }
+                }
                 out.push('}');
             }
             out.push(']');
@@ -46,20 +56,40 @@ pub(crate) fn query_data(result: &QueryResult) -> String {
             out.push_str("{\"resultType\":\"matrix\",\"result\":[");
             for (index, series) in series.iter().enumerate() {
                 push_metric(&mut out, index, &series.labels);
-                out.push_str(",\"values\":[");
-                for (index, (ts_ms, value)) in series.ts_ms.iter().zip(&series.values).enumerate() {
-                    if index > 0 {
-                        out.push(',');
-                    }
-                    push_sample(&mut out, *ts_ms, *value);
-                }
-                out.push_str("]}");
+                push_samples(&mut out, series);
+                out.push('}');
             }
             out.push(']');
         }
     }
     out.push('}');
     out
+}
+
+/// `,"values":[…]` and `,"histograms":[…]`: each only if there is any.
+fn push_samples(out: &mut String, series: &MatrixSeries) {
+    if !series.ts_ms.is_empty() {
+        out.push_str(",\"values\":[");
+        for (index, (ts_ms, value)) in series.ts_ms.iter().zip(&series.values).enumerate() {
+            push_comma(out, index);
+            push_sample(out, *ts_ms, *value);
+        }
+        out.push(']');
+    }
+    if !series.histograms.is_empty() {
+        out.push_str(",\"histograms\":[");
+        for (index, (ts_ms, histogram)) in series.histograms.iter().enumerate() {
+            push_comma(out, index);
+            push_histogram_sample(out, *ts_ms, histogram);
+        }
+        out.push(']');
+    }
+}
+
+pub(super) fn push_comma(out: &mut String, index: usize) {
+    if index > 0 {
+        out.push(',');
+    }
 }
 
 fn push_metric(out: &mut String, index: usize, labels: &LabelSet) {
@@ -102,7 +132,7 @@ fn push_sample(out: &mut String, ts_ms: i64, value: f64) {
 }
 
 /// Milliseconds as seconds with at most three decimals.
-fn push_time(out: &mut String, ts_ms: i64) {
+pub(super) fn push_time(out: &mut String, ts_ms: i64) {
     let sign = if ts_ms < 0 { "-" } else { "" };
     let (seconds, millis) = (ts_ms.unsigned_abs() / 1_000, ts_ms.unsigned_abs() % 1_000);
     push(out, format_args!("{sign}{seconds}"));
@@ -130,7 +160,7 @@ pub(crate) fn push_value(out: &mut String, value: f64) {
     }
 }
 
-fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(super) fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     out.write_fmt(arguments).expect("writing to a String does not fail");
 }
 

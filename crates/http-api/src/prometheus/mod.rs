@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API v1.
 
 mod json;
+mod json_histogram;
 mod metadata;
 mod query;
 mod status;

@@ -5,7 +5,7 @@ use model::LabelSet;
 use super::script::{Eval, Notes, Text};
 use crate::engine::math::almost_equal;
 use crate::series::{self, Item};
-use crate::{MatrixSeries, QueryError, QueryResult, Value, format_value};
+use crate::{MatrixSeries, QueryError, QueryResult, SampleValue, Value, VectorSample, format_value};
 
 /// Relative difference that still counts as equal.
 const EPSILON: f64 = 1e-6;
@@ -99,7 +99,7 @@ fn expected_series(eval: &Eval) -> Result<Vec<(LabelSet, Vec<Item>)>, String> {
     eval.series.iter().map(parse).collect()
 }
 
-fn check_vector(eval: &Eval, got: &[(LabelSet, i64, f64)]) -> Result<(), String> {
+fn check_vector(eval: &Eval, got: &[VectorSample]) -> Result<(), String> {
     let expected = expected_series(eval)?;
     if let Some(scalar) = &eval.scalar {
         return Err(format!("expected the scalar {scalar}, got a vector of {}", got.len()));
@@ -108,16 +108,19 @@ fn check_vector(eval: &Eval, got: &[(LabelSet, i64, f64)]) -> Result<(), String>
         let [Item::Value(value)] = items[..] else {
             return Err(format!("native histograms are not supported yet ({labels})"));
         };
-        let Some(at) = got.iter().position(|(got, ..)| got == labels) else {
+        let Some(at) = got.iter().position(|got| got.labels == *labels) else {
             return Err(format!("expected {labels} {}, which is missing in {got:?}", format_value(value)));
         };
         if eval.ordered && at != position {
             return Err(format!("expected {labels} at position {position}, got it at {at}"));
         }
-        check_number(value, got[at].2).map_err(|error| format!("{labels}: {error}"))?;
+        let SampleValue::Float(found) = got[at].value else {
+            return Err(format!("{labels}: expected {}, got a histogram", format_value(value)));
+        };
+        check_number(value, found).map_err(|error| format!("{labels}: {error}"))?;
     }
-    match got.iter().find(|(labels, ..)| !expected.iter().any(|(expected, _)| expected == labels)) {
-        Some((labels, _, value)) => Err(format!("unexpected {labels} {}", format_value(*value))),
+    match got.iter().find(|got| !expected.iter().any(|(expected, _)| *expected == got.labels)) {
+        Some(sample) => Err(format!("unexpected {} {:?}", sample.labels, sample.value)),
         None => Ok(()),
     }
 }

@@ -125,7 +125,8 @@ fn check_range_mode(engine: &Engine, source: &MemorySource, eval: &Eval) -> Resu
     let mut vector = Vec::new();
     for series in matrix {
         if let Ok(at) = series.ts_ms.binary_search(&eval.start_ms) {
-            vector.push((series.labels, eval.start_ms, series.values[at]));
+            let value = crate::SampleValue::Float(series.values[at]);
+            vector.push(crate::VectorSample { labels: series.labels, ts_ms: eval.start_ms, value });
         }
     }
     let middle = QueryResult {

@@ -8,9 +8,10 @@ use clock::Clock;
 use model::MetricSource;
 
 use super::annotations::Annotations;
-use super::{EngineConfig, QueryOptions, QueryResult, Value};
+use super::{EngineConfig, QueryOptions, QueryResult};
 use crate::ast::{At, DurationExpr, Span, TimeShift};
 use crate::error::QueryError;
+use crate::value::Value;
 
 /// Start, end and step of the whole query.
 #[derive(Clone, Copy, Debug)]

@@ -38,6 +38,7 @@ use model::{LabelSet, MetricSource};
 
 use crate::ast::{Expr, ValueType};
 use crate::error::QueryError;
+use crate::value::{MatrixSeries, SampleValue, Value, VectorSample};
 use column::{Column, Evaluated, Grid, is_absent};
 use context::{Bounds, Context};
 
@@ -92,31 +93,6 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// Samples decoded.
     pub samples_read: u64,
-}
-
-/// The value of an expression.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    Scalar {
-        ts_ms: i64,
-        value: f64,
-    },
-    String {
-        ts_ms: i64,
-        value: String,
-    },
-    /// In the order of the expression (`sort`), else of the store.
-    Vector(Vec<(LabelSet, i64, f64)>),
-    /// Ascending by labels.
-    Matrix(Vec<MatrixSeries>),
-}
-
-/// One series of a [`Value::Matrix`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct MatrixSeries {
-    pub labels: LabelSet,
-    pub ts_ms: Vec<i64>,
-    pub values: Vec<f64>,
 }
 
 /// Evaluates expressions. Cheap to clone; holds no state between queries.
@@ -243,7 +219,11 @@ fn instant_value(evaluated: Evaluated, ts_ms: i64) -> Result<Value, QueryError> 
             column::remove_dropped_names(columns)?
                 .into_iter()
                 .filter(|column| !is_absent(column.values[0]))
-                .map(|column| (column.labels, ts_ms, column.values[0]))
+                .map(|column| VectorSample {
+                    ts_ms,
+                    value: SampleValue::Float(column.values[0]),
+                    labels: column.labels,
+                })
                 .collect(),
         ),
     })
@@ -260,12 +240,12 @@ fn range_value(evaluated: Evaluated, grid: Grid) -> Result<Value, QueryError> {
 }
 
 fn matrix_series(column: Column, grid: Grid) -> Option<MatrixSeries> {
-    let mut series = MatrixSeries { labels: column.labels, ts_ms: Vec::new(), values: Vec::new() };
+    let mut series = MatrixSeries::new(column.labels);
     for (step, value) in column.values.into_iter().enumerate() {
         if !is_absent(value) {
             series.ts_ms.push(grid.time_ms(step));
             series.values.push(value);
         }
     }
-    (!series.ts_ms.is_empty()).then_some(series)
+    (!series.is_empty()).then_some(series)
 }

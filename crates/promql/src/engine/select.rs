@@ -10,9 +10,10 @@ use model::{LabelSet, Matcher, SampleColumns, SeriesSet, TimeRange, is_stale_nan
 use super::column::{Column, Grid, absent, is_absent};
 use super::context::{Context, Shift};
 use super::eval::{self, Sink};
-use super::{MatrixSeries, math};
+use super::math;
 use crate::ast::{Expr, ExprKind, Selector, Span, Subquery};
 use crate::error::QueryError;
+use crate::value::MatrixSeries;
 
 /// Selections of at least this many series are decoded by several threads.
 const PARALLEL_SERIES_MIN: usize = 256;
@@ -351,7 +352,9 @@ pub(crate) fn raw_matrix(
 
 fn push_series(matrix: &mut Vec<MatrixSeries>, labels: LabelSet, samples: SampleColumns) {
     if !samples.is_empty() {
-        matrix.push(MatrixSeries { labels, ts_ms: samples.ts_ms, values: samples.values });
+        let histograms =
+            samples.histograms.into_iter().map(|sample| (sample.ts_ms, sample.histogram)).collect();
+        matrix.push(MatrixSeries { labels, ts_ms: samples.ts_ms, values: samples.values, histograms });
     }
 }
 
@@ -363,6 +366,10 @@ fn read_series(
 ) -> Result<(), QueryError> {
     context.check_running()?;
     set.read(index, samples)?;
+    if !samples.histograms.is_empty() {
+        let message = format!("native histograms are not supported yet (series {})", set.labels(index));
+        return Err(QueryError::Execution(message));
+    }
     context.count_samples(samples.len())
 }
 

@@ -158,13 +158,13 @@ proptest! {
             let time_ms = step * step_ms;
             let instant = engine.instant(&source, &expr, time_ms).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
             let Value::Vector(mut vector) = instant.value else { panic!("not a vector") };
-            vector.sort_by(|left, right| left.0.cmp(&right.0));
+            vector.sort_by(|left, right| left.labels.cmp(&right.labels));
             let row: Vec<_> = matrix
                 .iter()
                 .filter_map(|series| series.ts_ms.binary_search(&time_ms).ok().map(|at| (&series.labels, series.values[at])))
                 .collect();
             let equal = row.len() == vector.len()
-                && row.iter().zip(&vector).all(|(row, (labels, _, value))| row.0 == labels && same(Some(row.1), Some(*value)));
+                && row.iter().zip(&vector).all(|(row, sample)| *row.0 == sample.labels && same(Some(row.1), sample.value.as_float()));
             prop_assert!(equal, "{} at {}: range {:?}, instant {:?}", text, time_ms, row, vector);
         }
     }

@@ -11,9 +11,13 @@
 //! - Counts are floats, exact up to 2^53; `is_float` says whether they were integers on the wire.
 //! - Source: <https://prometheus.io/docs/specs/native_histograms/>.
 
+mod bounds;
+
 use std::sync::Arc;
 
 use crate::{is_stale_nan, stale_nan};
+
+pub use bounds::{Bucket, exponential_bound};
 
 /// Schema number of histograms with custom bounds.
 pub const CUSTOM_BOUNDS_SCHEMA: i32 = -53;
