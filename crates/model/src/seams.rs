@@ -17,6 +17,10 @@ use crate::{
 pub struct Appended {
     /// Samples or spans accepted.
     pub accepted: u64,
+    /// How many of `accepted` are native histograms.
+    pub accepted_histograms: u64,
+    /// Exemplars accepted, which `accepted` does not count.
+    pub accepted_exemplars: u64,
     /// Refused ones by reason; at most one entry per reason.
     pub rejected: Vec<Rejection>,
 }
@@ -58,6 +62,7 @@ pub enum RejectReason {
     TooManyLabels,
     InvalidId,
     InvalidTime,
+    InvalidHistogram,
     TooLarge,
     Unsupported,
 }
@@ -76,6 +81,7 @@ impl RejectReason {
             Self::TooManyLabels => "too_many_labels",
             Self::InvalidId => "invalid_id",
             Self::InvalidTime => "invalid_time",
+            Self::InvalidHistogram => "invalid_histogram",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
         }

@@ -19,6 +19,7 @@ pub mod otlp;
 pub mod remote_write;
 pub mod text;
 
+mod native;
 mod protobuf;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! Groups (wire types 3 and 4) ended with proto1 and are refused. Unknown fields are the caller's to skip: the walk
 //! has already stepped over their value.
 
-use codec::{Cursor, put_bytes, put_varint};
+use codec::{Cursor, put_bytes, put_varint, unzigzag, zigzag};
 
 use crate::DecodeError;
 
@@ -157,6 +157,16 @@ impl<'a> Field<'a> {
         self.varint().map(|value| value as u32)
     }
 
+    /// A `sint64`.
+    pub(crate) fn sint64(&self) -> Result<i64, DecodeError> {
+        self.varint().map(unzigzag)
+    }
+
+    /// A `sint32`; larger values are cut, as other decoders do.
+    pub(crate) fn sint32(&self) -> Result<i32, DecodeError> {
+        self.sint64().map(|value| value as i32)
+    }
+
     /// A `fixed64`.
     #[inline]
     pub(crate) fn fixed64(&self) -> Result<u64, DecodeError> {
@@ -195,6 +205,33 @@ impl<'a> Field<'a> {
         }
         Ok(())
     }
+
+    /// Appends the values of a repeated varint, packed or not.
+    pub(crate) fn repeated_varint(&self, out: &mut Vec<u64>) -> Result<(), DecodeError> {
+        match self.value {
+            Value::Varint(value) => out.push(value),
+            Value::Bytes(bytes) => {
+                let mut cursor = Cursor::new(bytes);
+                while !cursor.is_empty() {
+                    out.push(
+                        cursor
+                            .varint()
+                            .map_err(|_| self.malformed("packed varint is cut short or too long"))?,
+                    );
+                }
+            }
+            _ => return Err(self.not_a("repeated varint")),
+        }
+        Ok(())
+    }
+
+    /// Appends the values of a repeated `sint64`, packed or not.
+    pub(crate) fn repeated_sint64(&self, out: &mut Vec<i64>) -> Result<(), DecodeError> {
+        let mut raw = Vec::new();
+        self.repeated_varint(&mut raw)?;
+        out.extend(raw.into_iter().map(unzigzag));
+        Ok(())
+    }
 }
 
 /// Appends a varint field, unless it is zero (the default of proto3).
@@ -208,6 +245,44 @@ pub(crate) fn put_uint(out: &mut Vec<u8>, number: u32, value: u64) {
 pub(crate) fn put_oneof_uint(out: &mut Vec<u8>, number: u32, value: u64) {
     put_key(out, number, 0);
     put_varint(out, value);
+}
+
+/// Appends a `sint64` or `sint32` field, unless it is zero.
+pub(crate) fn put_sint(out: &mut Vec<u8>, number: u32, value: i64) {
+    put_uint(out, number, zigzag(value));
+}
+
+/// Appends a packed repeated varint, unless there is no value.
+pub(crate) fn put_packed_varint(out: &mut Vec<u8>, number: u32, values: impl Iterator<Item = u64>) {
+    let begun = begin_message(out, number);
+    values.for_each(|value| put_varint(out, value));
+    end_packed(out, begun);
+}
+
+/// Appends a packed repeated `sint64`, unless there is no value.
+pub(crate) fn put_packed_sint(out: &mut Vec<u8>, number: u32, values: impl Iterator<Item = i64>) {
+    put_packed_varint(out, number, values.map(zigzag));
+}
+
+/// Appends a packed repeated `double`, unless there is no value.
+pub(crate) fn put_packed_double(out: &mut Vec<u8>, number: u32, values: impl Iterator<Item = f64>) {
+    let begun = begin_message(out, number);
+    values.for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    end_packed(out, begun);
+}
+
+/// Ends a packed field; one without values is taken back.
+fn end_packed(out: &mut Vec<u8>, begun: Begun) {
+    if out.len() == begun.length_at + 1 {
+        out.truncate(begun.key_at);
+    } else {
+        end_message(out, begun);
+    }
+}
+
+/// Appends a `double` field, unless it is zero.
+pub(crate) fn put_double(out: &mut Vec<u8>, number: u32, value: f64) {
+    put_fixed64(out, number, value.to_bits());
 }
 
 /// Appends a `fixed64` field, unless it is zero.
@@ -254,6 +329,7 @@ pub(crate) fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mu
 /// Where the length of an embedded message goes.
 #[must_use]
 pub(crate) struct Begun {
+    key_at: usize,
     length_at: usize,
 }
 
@@ -262,9 +338,10 @@ pub(crate) struct Begun {
 /// The length stands before the payload but is known after it. Most messages are under 128 bytes, so one byte is kept
 /// free for it; a longer payload moves.
 pub(crate) fn begin_message(out: &mut Vec<u8>, number: u32) -> Begun {
+    let key_at = out.len();
     put_key(out, number, 2);
     out.push(0);
-    Begun { length_at: out.len() - 1 }
+    Begun { key_at, length_at: out.len() - 1 }
 }
 
 /// Ends the message that `begun` started.

@@ -1,9 +1,10 @@
-//! Prometheus remote write 1.0.
+//! Prometheus remote write 1.0; 2.0 is in [`v2`].
 //!
 //! ```text
 //! WriteRequest   := 1 TimeSeries* · 3 Metadata*
 //! TimeSeries     := 1 Label* · 2 Sample* · 3 Exemplar* · 4 Histogram*
 //! Label          := 1 name · 2 value            Sample := 1 value double · 2 timestamp int64 (ms)
+//! Exemplar       := 1 Label* · 2 value double · 3 timestamp int64 (ms)
 //! Metadata       := 1 type · 2 family · 4 help · 5 unit
 //! ```
 //! Walked by hand: labels are borrowed from the body and go straight into the batch's canonical bytes, so a series
@@ -11,27 +12,35 @@
 //! without the tags, and [`canonical_labels`] copies them. Everything else takes the general walk, to the same result.
 //! A series that is not valid is refused and counted; the rest is kept.
 
+mod encode;
+pub(crate) mod histogram;
+mod v2;
+
+pub use encode::{encode, encode_v2};
+pub use v2::decode_v2;
+
 use codec::Cursor;
 use model::{
-    Appended, LabelError, LabelSetRef, METRIC_NAME, MetricBatch, MetricKind, MetricMetadata, RejectReason,
+    Appended, Exemplar, HistogramSample, LabelError, LabelSet, LabelSetRef, METRIC_NAME, MetricBatch,
+    MetricKind, MetricMetadata, RejectReason,
 };
 
-use crate::protobuf::{Field, Fields, put_blob, put_message, put_oneof_fixed64, put_uint};
+use crate::protobuf::{Field, Fields};
 use crate::{DecodeError, excerpt};
 
 const FORMAT: &str = "remote write request";
 
-/// What a request carried beside samples.
+/// What a request carried beside what went into the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
-    /// Exemplars that came along and were left out: they are extras, so the samples are not refused for them.
-    pub exemplars_ignored: u64,
+    /// Exemplars whose labels cannot be used. They are extras: nothing else is refused for them.
+    pub exemplars_refused: u64,
 }
 
-/// Decodes a decompressed `WriteRequest` and adds its samples and metadata to `batch`.
+/// Decodes a decompressed `WriteRequest` and adds its samples, exemplars and metadata to `batch`.
 ///
-/// Refused series (no metric name, repeated or empty label names, text that is not UTF-8) and native histograms are
-/// counted in `rejected`, a sample each.
+/// Refused series (no metric name, repeated or empty label names, text that is not UTF-8) and histograms that make no
+/// sense are counted in `rejected`, a sample each.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`] when the bytes are not protobuf of this shape. `batch` then holds what came before, and
@@ -44,7 +53,7 @@ pub fn decode(body: &[u8], batch: &mut MetricBatch, rejected: &mut Appended) -> 
         match field.number {
             1 => {
                 series.read(&field)?;
-                decoded.exemplars_ignored += series.exemplars;
+                decoded.exemplars_refused += series.exemplars_refused;
                 series.add_to(batch, rejected);
             }
             3 => batch.metadata.extend(read_metadata(&field)?),
@@ -61,8 +70,11 @@ struct Series<'a> {
     canonical: Vec<u8>,
     labels: Vec<(&'a str, &'a str)>,
     samples: Vec<(i64, f64)>,
-    histograms: u64,
-    exemplars: u64,
+    histograms: Vec<HistogramSample>,
+    /// What makes no sense about each histogram that was refused.
+    histograms_refused: Vec<String>,
+    exemplars: Vec<Exemplar>,
+    exemplars_refused: u64,
     /// Why the label set cannot be used, found while reading.
     invalid: Option<String>,
 }
@@ -85,7 +97,10 @@ impl<'a> Series<'a> {
         self.canonical.clear();
         self.labels.clear();
         self.samples.clear();
-        (self.histograms, self.exemplars, self.invalid) = (0, 0, None);
+        self.histograms.clear();
+        self.histograms_refused.clear();
+        self.exemplars.clear();
+        (self.exemplars_refused, self.invalid) = (0, None);
     }
 
     fn walk(&mut self, mut fields: Fields<'a>) -> Result<(), DecodeError> {
@@ -93,8 +108,14 @@ impl<'a> Series<'a> {
             match field.number {
                 1 => self.read_label(&field)?,
                 2 => self.samples.push(read_sample(&field)?),
-                3 => self.exemplars += 1,
-                4 => self.histograms += 1,
+                3 => match read_exemplar(&field)? {
+                    Some(exemplar) => self.exemplars.push(exemplar),
+                    None => self.exemplars_refused += 1,
+                },
+                4 => match histogram::read(&field)? {
+                    Ok(sample) => self.histograms.push(sample),
+                    Err(why) => self.histograms_refused.push(why),
+                },
                 _ => {}
             }
         }
@@ -102,15 +123,7 @@ impl<'a> Series<'a> {
     }
 
     fn read_label(&mut self, field: &Field<'a>) -> Result<(), DecodeError> {
-        let (mut name, mut value) = (&[][..], &[][..]);
-        let mut fields = field.message()?;
-        while let Some(field) = fields.next()? {
-            match field.number {
-                1 => name = field.bytes()?,
-                2 => value = field.bytes()?,
-                _ => {}
-            }
-        }
+        let (name, value) = read_label(field)?;
         match (std::str::from_utf8(name), std::str::from_utf8(value)) {
             (Ok(name), Ok(value)) => self.labels.push((name, value)),
             _ => {
@@ -123,23 +136,25 @@ impl<'a> Series<'a> {
     }
 
     fn add_to(&mut self, batch: &mut MetricBatch, rejected: &mut Appended) {
-        if self.histograms > 0 {
-            let name = self.metric_name();
-            rejected.reject(RejectReason::Unsupported, self.histograms, || {
-                let name = excerpt(name);
-                format!("native histogram {name:?}: only float samples are stored, send classic histograms")
+        for why in self.histograms_refused.drain(..) {
+            let name = metric_name(&self.labels, &self.canonical);
+            rejected.reject(RejectReason::InvalidHistogram, 1, || {
+                format!("histogram {:?}: {why}", excerpt(name))
             });
         }
-        if self.samples.is_empty() {
+        let samples = self.samples.len() + self.histograms.len();
+        if samples == 0 && self.exemplars.is_empty() {
             return;
         }
         if let Err(why) = self.start(batch) {
-            rejected.reject(RejectReason::InvalidLabels, self.samples.len() as u64, || why);
+            rejected.reject(RejectReason::InvalidLabels, samples as u64, || why);
             return;
         }
         for &(ts_ms, value) in &self.samples {
             batch.push_sample(ts_ms, value);
         }
+        self.histograms.drain(..).for_each(|sample| batch.push_histogram(sample));
+        self.exemplars.drain(..).for_each(|exemplar| batch.push_exemplar(exemplar));
     }
 
     fn start(&mut self, batch: &mut MetricBatch) -> Result<(), String> {
@@ -154,20 +169,65 @@ impl<'a> Series<'a> {
             let shown: Vec<_> = self.labels.iter().take(3).collect();
             return Err(format!("series without a metric name, labels {shown:?}"));
         }
-        batch.start_series(&mut self.labels).map_err(|error| match error {
-            LabelError::DuplicateName { name } => {
-                format!("duplicate label name {:?} in {:?}", excerpt(&name), excerpt(self.metric_name()))
-            }
-            other => format!("{other} in {:?}", excerpt(self.metric_name())),
-        })
+        start_series(batch, &mut self.labels)
     }
 
     /// The value of `__name__`, or nothing.
     fn metric_name(&self) -> &str {
-        let listed = self.labels.iter().find(|(name, _)| *name == METRIC_NAME).map(|(_, value)| *value);
-        let canonical = LabelSetRef::from_canonical_trusted(&self.canonical);
-        listed.or_else(|| canonical.get(METRIC_NAME)).unwrap_or_default()
+        metric_name(&self.labels, &self.canonical)
     }
+}
+
+fn metric_name<'n>(labels: &[(&'n str, &'n str)], canonical: &'n [u8]) -> &'n str {
+    let listed = labels.iter().find(|(name, _)| *name == METRIC_NAME).map(|(_, value)| *value);
+    listed.or_else(|| LabelSetRef::from_canonical_trusted(canonical).get(METRIC_NAME)).unwrap_or_default()
+}
+
+/// Starts a series whose labels were looked at: they have a metric name.
+fn start_series(batch: &mut MetricBatch, labels: &mut [(&str, &str)]) -> Result<(), String> {
+    batch.start_series(labels).map_err(|error| {
+        let name = excerpt(metric_name(labels, &[]));
+        match error {
+            LabelError::DuplicateName { name: label } => {
+                format!("duplicate label name {:?} in {name:?}", excerpt(&label))
+            }
+            other => format!("{other} in {name:?}"),
+        }
+    })
+}
+
+/// `None` when its labels cannot be used.
+fn read_exemplar(field: &Field<'_>) -> Result<Option<Exemplar>, DecodeError> {
+    let mut labels = Vec::new();
+    let (mut value, mut ts_ms) = (0.0, 0);
+    let mut fields = field.message()?;
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => labels.push(read_label(&field)?),
+            2 => value = field.double()?,
+            3 => ts_ms = field.int()?,
+            _ => {}
+        }
+    }
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let pairs: Option<Vec<_>> =
+        labels.into_iter().map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+    let labels = pairs.and_then(|pairs| LabelSet::from_pairs(pairs).ok());
+    Ok(labels.map(|labels| Exemplar { labels, value, ts_ms }))
+}
+
+/// Name and value of a `Label`.
+fn read_label<'a>(field: &Field<'a>) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+    let (mut name, mut value) = (&[][..], &[][..]);
+    let mut fields = field.message()?;
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => name = field.bytes()?,
+            2 => value = field.bytes()?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
 }
 
 /// Copies the labels at the start of a series, as canonical bytes, when they allow it: ascending by name, every length
@@ -271,35 +331,8 @@ fn kind_of(number: u64) -> MetricKind {
     index.and_then(|index| KINDS.get(index)).copied().unwrap_or(MetricKind::Unknown)
 }
 
-/// Encodes a batch as a `WriteRequest` (not compressed).
-pub fn encode(batch: &MetricBatch) -> Vec<u8> {
-    let mut out = Vec::with_capacity(batch.sample_count() * 128);
-    for series in batch.series() {
-        put_message(&mut out, 1, |out| {
-            for (name, value) in series.labels.iter() {
-                put_message(out, 1, |out| {
-                    put_blob(out, 1, name.as_bytes());
-                    put_blob(out, 2, value.as_bytes());
-                });
-            }
-            for (ts_ms, value) in series.ts_ms.iter().zip(series.values) {
-                put_message(out, 2, |out| {
-                    put_oneof_fixed64(out, 1, value.to_bits());
-                    put_uint(out, 2, ts_ms.cast_unsigned());
-                });
-            }
-        });
-    }
-    for metadata in &batch.metadata {
-        let kind = KINDS.iter().position(|kind| *kind == metadata.kind).unwrap_or_default();
-        put_message(&mut out, 3, |out| {
-            put_uint(out, 1, kind as u64);
-            put_blob(out, 2, metadata.family.as_bytes());
-            put_blob(out, 4, metadata.help.as_bytes());
-            put_blob(out, 5, metadata.unit.as_bytes());
-        });
-    }
-    out
+fn number_of(kind: MetricKind) -> u64 {
+    KINDS.iter().position(|known| *known == kind).unwrap_or_default() as u64
 }
 
 #[cfg(test)]

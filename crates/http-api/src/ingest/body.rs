@@ -2,7 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::Api;
@@ -28,8 +28,19 @@ pub(crate) fn content_encoding(headers: &HeaderMap) -> Result<Option<&str>, ApiE
     headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().map_err(not_text)).transpose()
 }
 
+/// Seconds after which a sender should try again when nothing was stored: a full disk or a stop takes at least that.
+const RETRY_AFTER_S: u16 = 5;
+
 /// Counts and answers a refusal in Prometheus's envelope.
 pub(crate) fn refuse(api: &Api, receiver: &'static str, error: ApiError) -> Response {
     api.receive().refused(receiver, &error);
-    error.into_response()
+    with_retry_after(error.into_response())
+}
+
+/// Says when to come back, where the status says to.
+pub(crate) fn with_retry_after(mut response: Response) -> Response {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    }
+    response
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use model::{Appended, MetricBatch, RejectReason, SpanBatch};
 use wire::otlp::MetricOptions;
 
-use super::body::content_encoding;
+use super::body::{content_encoding, with_retry_after};
 use super::read_body;
 use crate::Api;
 use crate::error::ApiError;
@@ -71,7 +71,8 @@ async fn answer(api: Api, signal: Signal, request: Request) -> Response {
             (error.status(), answer_encoding.status_body(&error))
         }
     };
-    (status, [(header::CONTENT_TYPE, answer_encoding.media_type())], body).into_response()
+    let media_type = [(header::CONTENT_TYPE, answer_encoding.media_type())];
+    with_retry_after((status, media_type, body).into_response())
 }
 
 async fn receive(

@@ -31,6 +31,14 @@ impl ReceiveMetrics {
         }
     }
 
+    /// Counts exemplars whose labels cannot be used.
+    pub(crate) fn exemplars_refused(&self, receiver: &'static str, count: u64) {
+        if count > 0 {
+            let help = "Exemplars left out because their labels cannot be used.";
+            self.count("eino_receive_exemplars_refused_total", help, receiver, None).add(count);
+        }
+    }
+
     /// Counts a body that was refused whole.
     pub(crate) fn refused(&self, receiver: &'static str, error: &ApiError) {
         let reason = Some(error.reason());

@@ -49,7 +49,7 @@ impl MetricSink for Store {
             columns.ts_ms.extend_from_slice(series.ts_ms);
             columns.values.extend_from_slice(series.values);
         }
-        Ok(Appended { accepted: batch.sample_count() as u64, rejected: Vec::new() })
+        Ok(Appended { accepted: batch.sample_count() as u64, ..Appended::default() })
     }
 }
 
