@@ -8,9 +8,12 @@ export async function facts(base) {
   const entry = report.entry_points?.find((candidate) => candidate.bottlenecks.length > 0);
   if (!entry) throw new Error(`${base} reports no bottleneck: start "eino demo" and wait for its report`);
   const found = await get(
-    `/jaeger/api/traces?limit=20&service=${encodeURIComponent(entry.service)}&start=${Math.floor((end - 900) * 1e6)}&end=${Math.ceil(end * 1e6)}`,
+    `/jaeger/api/traces?limit=20&service=${encodeURIComponent(entry.service)}&start=${Math.floor((end - 900) * 1e6)}&end=${Math.ceil((end - 12) * 1e6)}`,
   );
-  const trace = [...found.data].sort((a, b) => b.spans.length - a.spans.length)[0];
+  // Spans of the newest traces may still arrive: take the largest that is older than any exporter's batch delay.
+  const isAtRest = (trace) => trace.spans.every((span) => (span.startTime + span.duration) / 1e6 < end - 10);
+  const trace = found.data.filter(isAtRest).sort((a, b) => b.spans.length - a.spans.length)[0];
+  if (!trace) throw new Error(`${base} has no trace that ended 10 s ago`);
   return {
     report,
     entry,

@@ -18,6 +18,7 @@ mod class;
 mod compare;
 mod entries;
 mod histogram;
+mod lang;
 mod operation;
 mod path;
 mod path_json;
@@ -36,6 +37,7 @@ pub use calls::{Call, CallKind, calls};
 pub use class::Class;
 pub use compare::{Compare, Contribution, EntryChange, PhaseSummary, compare};
 pub use histogram::ExpHistogram;
+pub use lang::Lang;
 pub use path::{Overflow, PathOptions, RootPath, Section, critical_path, critical_path_with};
 pub use path_json::{CriticalPathJson, RootPathJson, SectionJson, critical_path_json};
 pub use replay::{Scale, replay};
@@ -44,5 +46,5 @@ pub use report::{
     SavingReference, ServiceGraph, ServiceRow, Services, Vote, Window, report, service_graph, services,
 };
 pub use stream::{StreamAnalysis, StreamConfig};
-pub use text::{Lang, Style, render_compare, render_text};
+pub use text::{Style, render_compare, render_text};
 pub use trace::Trace;

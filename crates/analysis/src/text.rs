@@ -9,9 +9,8 @@
 mod table;
 mod words;
 
-use crate::{Bottleneck, Compare, EntryChange, EntryPoint, Report};
+use crate::{Bottleneck, Compare, EntryChange, EntryPoint, Lang, Report};
 use table::{Align, Table, clean, wrap};
-pub use words::Lang;
 use words::Words;
 
 /// How to draw.

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use analysis::{Lang, Style};
 use tracing_subscriber::EnvFilter;
 
 /// Format of answers.
@@ -55,6 +56,32 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         stdout.write_all(b"\n")?;
     }
     Ok(stdout.flush()?)
+}
+
+/// Language of what people read: Chinese where the environment asks for it.
+pub(crate) fn lang() -> Lang {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the binary is an edge: POSIX locale variables, the first set counts"
+    )]
+    let tag = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
+        let value = std::env::var(name).ok()?;
+        (!value.is_empty()).then_some(value)
+    });
+    tag.and_then(|tag| Lang::from_tag(&tag)).unwrap_or_default()
+}
+
+/// How reports are drawn here.
+pub(crate) fn report_style() -> Style {
+    Style { color: colour(), lang: lang(), ..Style::default() }
+}
+
+/// Value of the API's parameter `lang` for an answer in `format`: JSON is the same everywhere.
+pub(crate) fn lang_parameter(format: Format) -> &'static str {
+    match (format, lang()) {
+        (Format::Text, Lang::Zh) => "zh",
+        _ => "en",
+    }
 }
 
 /// Whether stdout can show colour.

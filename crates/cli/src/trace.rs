@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use analysis::{Compare, Report, Style};
+use analysis::{Compare, Report};
 use anyhow::Context;
 use clap::Subcommand;
 use serde_json::Value;
@@ -95,17 +95,14 @@ pub(crate) async fn run(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn style() -> Style {
-    Style { color: output::colour(), ..Style::default() }
-}
-
 async fn report(
     client: &Client,
     start: Option<&str>,
     end: Option<&str>,
     format: Format,
 ) -> anyhow::Result<String> {
-    let pairs: Vec<_> = [("start", start), ("end", end)]
+    let lang = Some(output::lang_parameter(format));
+    let pairs: Vec<_> = [("start", start), ("end", end), ("lang", lang)]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
@@ -114,7 +111,7 @@ async fn report(
         return Ok(answer.to_string());
     }
     let report: Report = serde_json::from_value(answer).context("the server's report has another shape")?;
-    Ok(analysis::render_text(&report, None, style()))
+    Ok(analysis::render_text(&report, None, output::report_style()))
 }
 
 async fn compare(client: &Client, pairs: &[(&str, &str)], format: Format) -> anyhow::Result<String> {
@@ -124,7 +121,7 @@ async fn compare(client: &Client, pairs: &[(&str, &str)], format: Format) -> any
     }
     let compare: Compare =
         serde_json::from_value(answer).context("the server's comparison has another shape")?;
-    Ok(analysis::render_compare(&compare, style()))
+    Ok(analysis::render_compare(&compare, output::report_style()))
 }
 
 async fn search(client: &Client, action: &Action, format: Format) -> anyhow::Result<String> {

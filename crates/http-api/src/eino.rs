@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analysis::{Overflow, Trace};
+use analysis::{Lang, Overflow, Trace};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
@@ -62,9 +62,15 @@ async fn services(State(api): State<Api>, request: Request) -> Answer {
     ok(&api.query(move |api| report_source::services(api, window_ms)).await?)
 }
 
+/// `?start&end&lang`: `lang` (`en`, `zh`) is the language of the evidence.
 async fn bottlenecks(State(api): State<Api>, request: Request) -> Answer {
-    let window_ms = window(&api, request)?;
-    ok(&api.query(move |api| report_source::report(api, window_ms)).await?)
+    let params = Params::of(&request.into_parts().0, &Bytes::new())?;
+    let window_ms = window_of(&api, &params)?;
+    let lang = match params.get("lang") {
+        None => Lang::En,
+        Some(tag) => Lang::from_tag(tag).ok_or_else(|| invalid("lang", tag, "it must be en or zh"))?,
+    };
+    ok(&api.query(move |api| report_source::report(api, window_ms, lang)).await?)
 }
 
 async fn service_graph(State(api): State<Api>, request: Request) -> Answer {
@@ -105,7 +111,10 @@ async fn flush(State(api): State<Api>) -> Answer {
 
 /// `start` and `end`; by default the last 15 minutes.
 fn window(api: &Api, request: Request) -> Result<TimeRange, ApiError> {
-    let params = Params::of(&request.into_parts().0, &Bytes::new())?;
+    window_of(api, &Params::of(&request.into_parts().0, &Bytes::new())?)
+}
+
+fn window_of(api: &Api, params: &Params) -> Result<TimeRange, ApiError> {
     let end_ms = params.time_ms("end")?.unwrap_or_else(|| api.clock.unix_ms());
     let start_ms = params.time_ms("start")?.unwrap_or(end_ms.saturating_sub(WINDOW_DEFAULT_MS));
     checked_range(start_ms, end_ms)

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use analysis::{Report, ReportOptions, Trace, Window};
+use analysis::{Lang, Report, ReportOptions, Trace, Window};
 use model::{Span, TimeRange, TraceId};
 use serde_json::Value;
 
@@ -11,10 +11,10 @@ use crate::Api;
 use crate::error::ApiError;
 
 /// The bottleneck report of a window in milliseconds.
-pub(crate) fn report(api: &Api, window_ms: TimeRange) -> Result<Report, ApiError> {
+pub(crate) fn report(api: &Api, window_ms: TimeRange, lang: Lang) -> Result<Report, ApiError> {
     let sample = read_traces(api, window_ms)?;
-    let options =
-        ReportOptions { window: window(window_ms), sample_one_in: sample.one_in, ..ReportOptions::default() };
+    let (window, sample_one_in) = (window(window_ms), sample.one_in);
+    let options = ReportOptions { window, lang, sample_one_in, ..ReportOptions::default() };
     Ok(analysis::report(&sample.traces, &options))
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn services(api: &Api, window_ms: TimeRange) -> Result<Value, ApiErro
 
 /// Nodes and edges of a window.
 pub(crate) fn service_graph(api: &Api, window_ms: TimeRange) -> Result<Value, ApiError> {
-    to_value(&report(api, window_ms)?.service_graph)
+    to_value(&report(api, window_ms, Lang::En)?.service_graph)
 }
 
 fn window(window_ms: TimeRange) -> Window {

@@ -1,4 +1,5 @@
 // Our own API under /eino/v1: types of its answers and the calls.
+import type { Lang } from "../i18n";
 import type { TimeRange } from "../time/range";
 import { getJson } from "./http";
 
@@ -106,8 +107,9 @@ export function windowOf(range: TimeRange): { start: number; end: number } {
   return { start: range.startMs / 1000, end: range.endMs / 1000 };
 }
 
-export async function fetchReport(range: TimeRange, signal: AbortSignal): Promise<Report> {
-  return (await getJson("eino/v1/bottlenecks", windowOf(range), signal)) as Report;
+/** `lang`: of the evidence. */
+export async function fetchReport(range: TimeRange, lang: Lang, signal: AbortSignal): Promise<Report> {
+  return (await getJson("eino/v1/bottlenecks", { ...windowOf(range), lang }, signal)) as Report;
 }
 
 export async function fetchGraph(range: TimeRange, signal: AbortSignal): Promise<ServiceGraph> {

@@ -16,9 +16,9 @@ import { clockTime, count } from "../units/format";
 const SPARK_BARS = 28;
 
 export function HomePage() {
-  const { t, range, raw } = useApp();
+  const { t, lang, range, raw } = useApp();
   const key = `${raw.from} ${raw.to}`;
-  const report = useQuery(key, range, (signal) => fetchReport(range, signal));
+  const report = useQuery(`${key} ${lang}`, range, (signal) => fetchReport(range, lang, signal));
   const trend = useQuery(key, range, (signal) => fetchTrend(range, signal));
   return (
     <Page title={t("nav.services")}>

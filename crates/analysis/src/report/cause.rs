@@ -18,12 +18,13 @@ use model::SpanKind;
 
 use super::pool;
 use super::rank::{OpTimes, Range};
+use super::sentences;
 use super::stats::spearman;
 use super::study::{Entry, Study};
 use super::types::{Cause, CauseKind, SavingReference};
 use crate::calls::outside_peer;
 use crate::quantile::{ms, of_unsorted};
-use crate::{Class, Section, Trace};
+use crate::{Class, Lang, Section, Trace};
 
 /// An operation to explain.
 pub(super) struct Suspect<'a, 't> {
@@ -58,7 +59,7 @@ pub(super) fn cause(suspect: &Suspect<'_, '_>) -> (Cause, Option<f64>) {
     let kind = kind(suspect, &visits, class, load, &mut evidence);
     if let Some(rho) = load.filter(|rho| *rho >= 0.5) {
         let service = suspect.study.name(suspect.op.operation).0;
-        evidence.push(format!("its time grows with the requests in flight in {service}: Spearman {rho:.2}"));
+        evidence.push(sentences::grows_with_load(suspect.study.lang, service, rho));
     }
     (Cause { kind, evidence }, load)
 }
@@ -116,6 +117,7 @@ fn kind(
     load: Option<f64>,
     evidence: &mut Vec<String>,
 ) -> CauseKind {
+    let lang = suspect.study.lang;
     match class {
         Class::PoolWait => {
             evidence.extend(pool::evidence(suspect.study, suspect.op.operation));
@@ -124,34 +126,26 @@ fn kind(
         Class::LockWait => return CauseKind::LockWait,
         Class::QueueWait => return CauseKind::Saturation,
         Class::Retry => {
-            evidence.push(
-                "the extra time is failed attempts that were tried again, and the pauses between".to_owned(),
-            );
+            evidence.push(sentences::retried(lang));
             return CauseKind::Retry;
         }
         Class::SelfTime | Class::Network => {}
     }
-    if let Some(sentence) = many_siblings(visits) {
+    if let Some(sentence) = many_siblings(visits, lang) {
         evidence.push(sentence);
         return CauseKind::NPlusOne;
     }
     if class == Class::Network {
-        evidence.push(
-            "the time lies between the client's span and the server's: network or the server's accept queue"
-                .to_owned(),
-        );
+        evidence.push(sentences::between_spans(lang));
         return CauseKind::Network;
     }
     let failed = |visit: &Visit<'_>| visit.trace.span(visit.section.span).is_error();
     let (tail_failed, body_failed) = (visits.share(&visits.tail, failed), visits.share(&visits.body, failed));
     if tail_failed >= 0.5 && body_failed < 0.1 {
-        evidence.push(format!(
-            "{:.0} % of its time in slow traces is in visits that failed",
-            tail_failed * 100.0
-        ));
+        evidence.push(sentences::failed_visits(lang, tail_failed));
         return CauseKind::Error;
     }
-    if let Some(sentence) = downstream(visits) {
+    if let Some(sentence) = downstream(visits, lang) {
         evidence.push(sentence);
         return CauseKind::Downstream;
     }
@@ -161,12 +155,7 @@ fn kind(
 
 fn share_sentence(suspect: &Suspect<'_, '_>) -> String {
     let op = suspect.op;
-    format!(
-        "{:.0} % of the critical path of the slowest 5 % of traces, {:.0} % of the middle ones, {:.0} % of all",
-        op.tail_share * 100.0,
-        op.body_share * 100.0,
-        op.share * 100.0
-    )
+    sentences::path_share(suspect.study.lang, op.tail_share, op.body_share, op.share)
 }
 
 fn visit_sentence(suspect: &Suspect<'_, '_>, visits: &Visits<'_>) -> String {
@@ -179,11 +168,7 @@ fn visit_sentence(suspect: &Suspect<'_, '_>, visits: &Visits<'_>) -> String {
     let long = per_trace.iter().filter(|ns| **ns >= 1_000_000).count();
     let p50 = of_unsorted(0.5, &mut per_trace);
     let p99 = of_unsorted(0.99, &mut per_trace);
-    format!(
-        "{passing} of {count} traces spend time here, {long} of them 1 ms or more; per trace P50 {:.1} ms, P99 {:.1} ms",
-        ms(p50),
-        ms(p99)
-    )
+    sentences::visits(suspect.study.lang, passing, count, long, (ms(p50), ms(p99)))
 }
 
 /// Correlation of a span's time on the path with the server spans of its service under way when it began.
@@ -204,7 +189,7 @@ fn load_correlation(suspect: &Suspect<'_, '_>, visits: &Visits<'_>) -> Option<f6
 }
 
 /// Whether most of the time is in clients that nobody of ours answers.
-fn downstream(visits: &Visits<'_>) -> Option<String> {
+fn downstream(visits: &Visits<'_>, lang: Lang) -> Option<String> {
     let is_outside = |visit: &Visit<'_>| {
         let (trace, index) = (visit.trace, visit.section.span);
         let answered = trace.children(index).iter().any(|child| trace.is_remote(index, *child));
@@ -215,15 +200,14 @@ fn downstream(visits: &Visits<'_>) -> Option<String> {
         return None;
     }
     let peer = visits.in_part(&visits.tail).find_map(|visit| outside_peer(visit.trace, visit.section.span));
-    let peer = peer.map_or_else(|| "something that sends no spans".to_owned(), |(peer, _)| peer.to_string());
-    Some(format!("it waits for {peer}, which sends no spans; look there or call it less"))
+    Some(sentences::downstream(lang, peer.as_ref().map(|(peer, _)| &**peer)))
 }
 
 const SIBLINGS_MIN: usize = 5;
 const SIBLINGS_SHARE: f64 = 0.20;
 
 /// Many like calls of one parent, one after the other: at least 5 that take 20 % of it, in half of the slow traces.
-fn many_siblings(visits: &Visits<'_>) -> Option<String> {
+fn many_siblings(visits: &Visits<'_>, lang: Lang) -> Option<String> {
     let mut groups: HashMap<(usize, usize), Vec<(u64, u64)>> = HashMap::new();
     let mut parents = HashMap::new();
     let mut traces = 0;
@@ -251,11 +235,7 @@ fn many_siblings(visits: &Visits<'_>) -> Option<String> {
         }
     }
     let (calls, parent) = found.values().max()?;
-    (found.len() * 2 >= traces).then(|| {
-        format!(
-            "{parent} makes up to {calls} such calls one after the other: batch them or run them together"
-        )
-    })
+    (found.len() * 2 >= traces).then(|| sentences::many_siblings(lang, parent, *calls))
 }
 
 /// The span that stands among its parent's children for this one (a server's client span), and that parent.

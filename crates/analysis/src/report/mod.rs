@@ -15,6 +15,7 @@ mod mermaid;
 mod pool;
 mod rank;
 mod rows;
+mod sentences;
 mod stats;
 mod study;
 mod types;
@@ -24,7 +25,7 @@ pub use types::{
     ServiceGraph, ServiceRow, Services, Vote, Window,
 };
 
-use crate::{Overflow, Trace};
+use crate::{Lang, Overflow, Trace};
 use study::Study;
 
 /// How to read a window.
@@ -32,6 +33,8 @@ use study::Study;
 pub struct ReportOptions {
     pub window: Window,
     pub overflow: Overflow,
+    /// Language of evidence and of the votes' details.
+    pub lang: Lang,
     /// The traces given are one in this many of the window's: counts and rates are multiplied by it.
     pub sample_one_in: u64,
     /// Traces whose critical path is looked at; of more, every n-th. RED and calls count all.
@@ -47,6 +50,7 @@ impl Default for ReportOptions {
         Self {
             window: Window::default(),
             overflow: Overflow::Auto,
+            lang: Lang::En,
             sample_one_in: 1,
             traces_max: 20_000,
             entry_points_max: 20,
@@ -58,7 +62,7 @@ impl Default for ReportOptions {
 /// Reads a window. The caller has chosen the traces; `options.window` is what rates are taken over.
 pub fn report(traces: &[Trace], options: &ReportOptions) -> Report {
     let one_in = options.sample_one_in.max(1);
-    let study = Study::new(traces, options.overflow, options.traces_max, one_in == 1);
+    let study = Study::new(traces, options);
     let entries = study.entries().into_iter().take(options.entry_points_max);
     let entry_points: Vec<_> =
         entries.map(|entry| rank::entry_point(&study, &entry, options.bottlenecks_max)).collect();

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use model::AttributeValue;
 
+use super::sentences;
 use super::study::{OpId, Studied, Study};
 use crate::Trace;
 use crate::calls::outside_peer;
@@ -49,35 +50,32 @@ pub(super) fn evidence(study: &Study<'_>, acquire: OpId) -> Vec<String> {
             }
         }
     }
-    sentences(&pools, &during, size, study.is_complete)
+    in_words(&pools, &during, size, study)
 }
 
-fn sentences(
+fn in_words(
     pools: &BTreeMap<String, Pool>,
     during: &BTreeMap<String, u128>,
     size: Option<(String, i64)>,
-    is_complete: bool,
+    study: &Study<'_>,
 ) -> Vec<String> {
-    let mut sentences = Vec::new();
+    let lang = study.lang;
+    let mut said = Vec::new();
     if let Some((key, size)) = size {
-        sentences.push(format!("the pool's size is {size} ({key})"));
+        said.push(sentences::pool_size(lang, size, &key));
     }
     let held: u128 = pools.values().flat_map(|pool| &pool.holds).map(|(s, e)| u128::from(e - s)).sum();
     let busy =
         pools.values().map(held_while_waiting).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    if busy.1 > 0.0 && is_complete {
-        sentences
-            .push(format!("while someone waits, {:.1} connections are held on average", busy.0 / busy.1));
+    if busy.1 > 0.0 && study.is_complete {
+        said.push(sentences::held_while_waiting(lang, busy.0 / busy.1));
     }
     let holds: usize = pools.values().map(|pool| pool.holds.len()).sum();
     if let Some((operation, ns)) = during.iter().max_by_key(|(_, ns)| **ns).filter(|_| held > 0) {
-        sentences.push(format!(
-            "a connection is held {:.1} ms on average, {:.0} % of it in {operation}",
-            held as f64 / holds as f64 / 1e6,
-            *ns as f64 / held as f64 * 100.0,
-        ));
+        let (hold_ms, share) = (held as f64 / holds as f64 / 1e6, *ns as f64 / held as f64);
+        said.push(sentences::hold(lang, hold_ms, share, operation));
     }
-    sentences
+    said
 }
 
 /// The pool belongs to an instance of a service.

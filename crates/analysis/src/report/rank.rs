@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::cause::{self, Suspect};
+use super::sentences;
 use super::study::{Entry, OpId, Study};
 use super::types::{Bottleneck, EntryPoint, SavingReference, Vote};
+use crate::Lang;
 use crate::quantile::{ms, of_unsorted, rank};
 use crate::replay::{Scale, replay};
 
@@ -192,7 +194,7 @@ fn judge(study: &Study<'_>, entry: &Entry, range: &Range, op: &OpTimes) -> Bottl
     let (saving_ns, reference) = best;
     let suspect = Suspect { study, entry, range, op, reference };
     let (cause, load) = cause::cause(&suspect);
-    let votes = votes(range, op, best, load);
+    let votes = votes(study.lang, range, op, best, load);
     let agreeing = votes.iter().filter(|vote| vote.agrees).count();
     let (service, operation) = study.name(op.operation);
     Bottleneck {
@@ -211,6 +213,7 @@ fn judge(study: &Study<'_>, entry: &Entry, range: &Range, op: &OpTimes) -> Bottl
 
 /// Independent looks at the same question. `load` is the correlation of the operation's time with requests in flight.
 fn votes(
+    lang: Lang,
     range: &Range,
     op: &OpTimes,
     (saving_ns, reference): (u64, SavingReference),
@@ -218,24 +221,19 @@ fn votes(
 ) -> Vec<Vote> {
     let vote = |name: &str, agrees, detail| Vote { name: name.to_owned(), agrees, detail };
     let part = saving_ns as f64 / range.p99_ns.max(1) as f64;
-    let mut votes = vec![vote("critical_path", part >= 0.10, format!("saves {:.0} % of P99", part * 100.0))];
-    let detail =
-        format!("{:.0} % of the tail, {:.0} % of the middle", op.tail_share * 100.0, op.body_share * 100.0);
+    let mut votes = vec![vote("critical_path", part >= 0.10, sentences::saves(lang, part))];
+    let detail = sentences::tail_and_middle(lang, op.tail_share, op.body_share);
     votes.push(vote("tail_or_steady", op.lift() >= TAIL_LIFT || op.is_steady(), detail));
     if reference == SavingReference::BodyMedian {
         let ochiai = ochiai(range, op);
-        votes.push(vote(
-            "spectrum",
-            ochiai >= 0.5,
-            format!("Ochiai {ochiai:.2} of long visits and slow traces"),
-        ));
+        votes.push(vote("spectrum", ochiai >= 0.5, sentences::spectrum(lang, ochiai)));
     }
     let simple_ns = simple_saving_ns(op, range, reference);
     let holds = saving_ns as f64 >= 0.8 * simple_ns as f64 && saving_ns > 0;
-    let detail = format!("replayed {:.1} ms, subtracted {:.1} ms", ms(saving_ns), ms(simple_ns));
+    let detail = sentences::replayed(lang, ms(saving_ns), ms(simple_ns));
     votes.push(vote("what_if", holds, detail));
     if let Some(rho) = load {
-        votes.push(vote("saturation", rho >= 0.5, format!("Spearman {rho:.2} with requests in flight")));
+        votes.push(vote("saturation", rho >= 0.5, sentences::with_load(lang, rho)));
     }
     votes
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 use model::{Span, SpanKind};
 
+use super::ReportOptions;
 use crate::entries::{Callers, entry_spans};
 use crate::operation::operation;
 use crate::path::critical_path_of;
-use crate::{Overflow, Section, Trace};
+use crate::{Lang, Overflow, Section, Trace};
 
 /// Number of a (service, operation).
 pub(super) type OpId = usize;
 
 pub(super) struct Study<'t> {
+    /// Of what is said in words.
+    pub(super) lang: Lang,
     pub(super) overflow: Overflow,
     pub(super) traces: Vec<Studied<'t>>,
     pub(super) traces_incomplete: u64,
@@ -49,10 +52,14 @@ pub(super) struct Entry {
 }
 
 impl<'t> Study<'t> {
-    /// Walks at most `traces_max` of the traces, evenly chosen. `are_all`: no others happened at the same time.
-    pub(super) fn new(traces: &'t [Trace], overflow: Overflow, traces_max: usize, are_all: bool) -> Self {
+    /// Walks at most `traces_max` of the traces, evenly chosen.
+    pub(super) fn new(traces: &'t [Trace], options: &ReportOptions) -> Self {
+        let traces_max = options.traces_max;
+        // If they are a sample already, others happened at the same time.
+        let are_all = options.sample_one_in <= 1;
         let mut study = Self {
-            overflow,
+            lang: options.lang,
+            overflow: options.overflow,
             traces: Vec::new(),
             profiles: Vec::new(),
             traces_incomplete: 0,

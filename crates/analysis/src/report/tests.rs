@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{spans, trace};
-use crate::{Style, compare, render_text};
+use crate::{Lang, Style, compare, render_text};
 
 #[track_caller]
 fn one_report(lines: &[&str]) -> Report {
@@ -88,6 +88,29 @@ fn the_graph_has_services_outside_and_the_user() {
     );
     let edges: Vec<_> = graph.edges.iter().map(|edge| (&*edge.source, &*edge.target, edge.p95_ms)).collect();
     assert_eq!(edges, [("user", "web", 4.0), ("web", "bank", 2.0)]);
+}
+
+#[test]
+fn evidence_comes_in_the_language_asked_for() {
+    let traces = [trace("A - 0 9000000 server a/x\n C A 1000000 8000000 client a/GET peer.service=bank")];
+    let said = |lang| {
+        let report = report(&traces, &ReportOptions { lang, ..ReportOptions::default() });
+        let first = &report.entry_points[0].bottlenecks[0];
+        [first.cause.evidence.join("\n"), first.votes.iter().map(|vote| &*vote.detail).collect()].concat()
+    };
+    assert!(said(Lang::En).contains("it waits for bank, which sends no spans"));
+    assert!(said(Lang::Zh).contains("它在等待 bank") && said(Lang::Zh).contains("可减少 P99 的"));
+}
+
+#[test]
+fn a_lost_server_span_makes_no_second_edge() {
+    let report = one_report(&[
+        "A - 0 100 server a/x\n C A 10 90 client a/y peer.service=b\n S C 20 80 server b/y",
+        "A - 0 100 server a/x\n C A 10 90 client a/y peer.service=b",
+    ]);
+    let edges: Vec<_> =
+        report.service_graph.edges.iter().map(|e| (&*e.source, &*e.target, e.calls)).collect();
+    assert_eq!(edges, [("a", "b", 2), ("user", "a", 2)]);
 }
 
 #[test]

@@ -1,14 +1,6 @@
 //! The words of the report, in two languages.
 
-use crate::{CauseKind, SavingReference};
-
-/// Language of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Lang {
-    #[default]
-    En,
-    Zh,
-}
+use crate::{CauseKind, Lang, SavingReference};
 
 pub(super) struct Words {
     lang: Lang,

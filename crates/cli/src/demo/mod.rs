@@ -109,7 +109,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
 
 async fn play(stage: &mut Stage, arguments: &DemoArguments, window: Duration) -> anyhow::Result<ExitCode> {
     stage.start().await?;
-    let outcome = phases::measure(stage, window, arguments.compare).await?;
+    let outcome = phases::measure(stage, window, arguments.compare, arguments.report).await?;
     show(&outcome, arguments.report)?;
     if arguments.duration.is_some() {
         return Ok(ExitCode::SUCCESS);

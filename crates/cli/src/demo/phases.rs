@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use analysis::{Compare, Report, Style};
+use analysis::{Compare, Report};
 use anyhow::Context;
 use serde_json::Value;
 
 use super::progress;
 use super::stage::Stage;
-use crate::output;
+use crate::output::{self, Format};
 
 const WARM_UP: Duration = Duration::from_secs(5);
 /// Spans of the window's last requests are exported within this time.
@@ -44,6 +44,7 @@ pub(crate) async fn measure(
     stage: &mut Stage,
     length: Duration,
     compare_pool: Option<u32>,
+    format: Format,
 ) -> anyhow::Result<Outcome> {
     let first = window(stage, length, "first window").await?;
     let mut compare = None;
@@ -55,7 +56,8 @@ pub(crate) async fn measure(
     }
     ensure_stored(stage).await?;
     let pairs = first.query();
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    pairs.push(("lang", output::lang_parameter(format)));
     let report_json = stage.client().get("/eino/v1/bottlenecks", &pairs).await?;
     let report: Report =
         serde_json::from_value(report_json.clone()).context("the server's report has another shape")?;
@@ -123,8 +125,7 @@ impl Outcome {
 
     /// The report for people.
     pub(crate) fn text(&self) -> String {
-        let style = Style { color: output::colour(), ..Style::default() };
-        let text = analysis::render_text(&self.report, self.compare.as_ref(), style);
+        let text = analysis::render_text(&self.report, self.compare.as_ref(), output::report_style());
         format!("{text}\n{}\nLook around: {}\n", self.report.mermaid.trim_end(), self.url)
     }
 }
