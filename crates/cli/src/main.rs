@@ -8,6 +8,7 @@ mod demo;
 mod output;
 mod query;
 mod server_command;
+mod test_rules;
 mod trace;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Trace(trace::TraceArguments),
     /// Checks files without starting anything
     Check(check::CheckArguments),
+    /// Runs unit tests of rules
+    Test(test_rules::TestArguments),
     /// One service of the demo's shop
     #[command(hide = true)]
     Shop(shop::ShopArgs),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
             Command::Query(arguments) => query::run(arguments).await,
             Command::Trace(arguments) => trace::run(arguments).await,
             Command::Check(arguments) => check::run(&arguments),
+            Command::Test(arguments) => test_rules::run(&arguments),
             Command::Shop(arguments) => shop::run(arguments).await.map(|()| ExitCode::SUCCESS),
         }
     });

@@ -94,6 +94,11 @@ impl Group {
         Self { config, settings, rules, last_evaluation_ms: None, took: Duration::ZERO, restored: false }
     }
 
+    /// A group that has nothing to restore: its first evaluation writes the state of its alerts.
+    pub(crate) fn new_restored(config: GroupConfig, settings: RuleSettings) -> Self {
+        Self { restored: true, ..Self::new(config, settings) }
+    }
+
     /// Takes over what the same rules of `old` remember, so that a reload resets no alert.
     pub fn inherit(&mut self, old: Group) {
         let mut states: HashMap<(String, String), Vec<Rule>> = HashMap::new();
@@ -230,7 +235,7 @@ impl Rule {
         limit: u64,
     ) -> Result<(), String> {
         let at_ms = now_ms - millis(offset);
-        let samples = query(stores, &self.config.expr, at_ms)?;
+        let samples = query_vector(stores, &self.config.expr, at_ms)?;
         let mut results = Vec::new();
         match (&self.config.kind, &mut self.alerting) {
             (RuleKind::Recording { labels }, _) => {
@@ -315,9 +320,10 @@ impl Rule {
     }
 }
 
-type Samples = Vec<(LabelSet, SampleValue)>;
+pub(crate) type Samples = Vec<(LabelSet, SampleValue)>;
 
-fn query(stores: &RuleStores, expr: &promql::Expr, at_ms: i64) -> Result<Samples, String> {
+/// Evaluates an expression; a scalar is a vector of one sample without labels.
+pub(crate) fn query_vector(stores: &RuleStores, expr: &promql::Expr, at_ms: i64) -> Result<Samples, String> {
     let result =
         stores.engine.instant(stores.source.as_ref(), expr, at_ms).map_err(|error| error.to_string())?;
     match result.value {
@@ -346,7 +352,7 @@ fn push_value(batch: &mut MetricBatch, ts_ms: i64, value: &SampleValue) {
 fn template_query(stores: RuleStores, at_ms: i64) -> QueryFn {
     Arc::new(move |text| {
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
-        query(&stores, &expr, at_ms).map(floats)
+        query_vector(&stores, &expr, at_ms).map(floats)
     })
 }
 

@@ -12,10 +12,12 @@ mod alerting;
 mod config;
 mod group;
 mod humanize;
+mod lint;
 mod manager;
 mod metrics;
 mod status;
 mod template;
+pub mod unit_test;
 
 pub use alerting::AlertEvent;
 pub use config::{GroupConfig, RuleConfig, RuleFile, RuleKind};

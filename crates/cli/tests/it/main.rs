@@ -8,4 +8,5 @@ mod clients;
 mod crash;
 mod demo;
 mod prometheus_peer;
+mod rule_files;
 mod wire_bodies;
