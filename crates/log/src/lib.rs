@@ -24,7 +24,7 @@ mod recover;
 mod sync;
 
 pub use error::{BadRecord, Error};
-pub use log::{Log, LogConfig, SyncPolicy};
+pub use log::{LockedLog, Log, LogConfig, SyncPolicy};
 pub use record::RECORD_BYTES_MAX;
 pub use recover::Recovery;
 

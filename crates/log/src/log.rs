@@ -1,20 +1,19 @@
 //! The log: one writer at a time, group commit behind it.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clock::Clock;
+use disk::{Disk, File, Lock};
 use eino_metrics_core::Registry;
 use tracing::error;
 
 use crate::files::{create_segment, list_segments, lock_dir, segment_path, sync_dir};
 use crate::metrics::Metrics;
 use crate::record::{RECORD_BYTES_MAX, SEGMENT_HEADER_BYTES, frame};
-use crate::recover::{Recovery, Replay, recover};
+use crate::recover::{Recovery, Replay, put_aside, recover};
 use crate::sync::{SyncState, Unsynced};
 use crate::{Error, Position, SegmentId};
 
@@ -41,13 +40,22 @@ pub struct LogConfig {
     /// A record that would make a segment longer than this starts the next one.
     pub segment_bytes: u64,
     pub sync: SyncPolicy,
+    /// Where `dir` is.
+    pub disk: Disk,
 }
 
 impl LogConfig {
-    /// The defaults: segments of 128 MiB, fsync every 100 ms.
+    /// The defaults: segments of 128 MiB, fsync every 100 ms, the real disk.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 128 << 20, sync: SyncPolicy::default() }
+        Self { dir: dir.into(), segment_bytes: 128 << 20, sync: SyncPolicy::default(), disk: Disk::real() }
     }
+}
+
+/// A log whose directory is ours, but that has not been read yet.
+#[derive(Debug)]
+pub struct LockedLog {
+    config: LogConfig,
+    lock: Lock,
 }
 
 /// An open log. Share it by reference or `Arc`; all methods may be called from many threads.
@@ -63,7 +71,7 @@ struct Shared {
     writer: Mutex<Writer>,
     sync: SyncState,
     /// Held for as long as the log is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 struct Writer {
@@ -91,11 +99,36 @@ impl Log {
         registry: &Registry,
         replay: &mut Replay<'_>,
     ) -> Result<(Self, Recovery), Error> {
+        Self::lock(config)?.open(SegmentId(0), clock, registry, replay)
+    }
+
+    /// Makes the directory if it is absent and takes it for this process.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Locked`].
+    pub fn lock(config: LogConfig) -> Result<LockedLog, Error> {
+        config.disk.create_dir_all(&config.dir).map_err(Error::io("create", &config.dir))?;
+        let lock = lock_dir(&config.disk, &config.dir)?;
+        Ok(LockedLog { config, lock })
+    }
+}
+
+impl LockedLog {
+    /// As [`Log::open`], but segments before `from` are left alone: someone else knows what they say.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open(
+        self,
+        from: SegmentId,
+        clock: Clock,
+        registry: &Registry,
+        replay: &mut Replay<'_>,
+    ) -> Result<(Log, Recovery), Error> {
+        let Self { config, lock } = self;
         let metrics = Metrics::new(registry);
-        fs::create_dir_all(&config.dir).map_err(Error::io("create", &config.dir))?;
-        let lock = lock_dir(&config.dir)?;
-        let (segment, recovery) = recover(&config.dir, &metrics, replay)?;
-        let file = create_segment(&config.dir, segment)?;
+        let (segment, recovery) = recover(&config.disk, &config.dir, from, &metrics, replay)?;
+        let file = create_segment(&config.disk, &config.dir, segment)?;
         let writer = Writer {
             segment,
             file: Arc::new(file),
@@ -111,9 +144,11 @@ impl Log {
             SyncPolicy::Always => None,
             SyncPolicy::Every(interval) => Some(spawn_syncer(&shared, interval)?),
         };
-        Ok((Self { shared, syncer }, recovery))
+        Ok((Log { shared, syncer }, recovery))
     }
+}
 
+impl Log {
     /// Appends a record and returns when it survives `kill -9`; under [`SyncPolicy::Always`], power loss too.
     ///
     /// # Errors
@@ -165,15 +200,26 @@ impl Log {
     /// # Errors
     /// [`Error::Io`].
     pub fn remove_before(&self, segment: SegmentId) -> Result<(), Error> {
-        let dir = &self.shared.config.dir;
+        let (disk, dir) = (&self.shared.config.disk, &self.shared.config.dir);
         let end = segment.min(self.current_segment());
         let mut has_removed = false;
-        for id in list_segments(dir)?.into_iter().take_while(|id| *id < end) {
+        for id in list_segments(disk, dir)?.into_iter().take_while(|id| *id < end) {
             let path = segment_path(dir, id);
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            disk.remove_file(&path).map_err(Error::io("remove", &path))?;
             has_removed = true;
         }
-        if has_removed { sync_dir(dir) } else { Ok(()) }
+        if has_removed { sync_dir(disk, dir) } else { Ok(()) }
+    }
+
+    /// Keeps a copy of a segment under another name, for an operator: some of its records could not be read.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn quarantine(&self, segment: SegmentId) -> Result<PathBuf, Error> {
+        let (disk, dir) = (&self.shared.config.disk, &self.shared.config.dir);
+        let bad = put_aside(disk, dir, &segment_path(dir, segment))?;
+        self.shared.metrics.segments_quarantined.inc();
+        Ok(bad)
     }
 
     /// Bytes of all segments on disk.
@@ -181,11 +227,11 @@ impl Log {
     /// # Errors
     /// [`Error::Io`].
     pub fn disk_bytes(&self) -> Result<u64, Error> {
-        let dir = &self.shared.config.dir;
+        let (disk, dir) = (&self.shared.config.disk, &self.shared.config.dir);
         let mut bytes = 0;
-        for id in list_segments(dir)? {
+        for id in list_segments(disk, dir)? {
             let path = segment_path(dir, id);
-            bytes += fs::metadata(&path).map_err(Error::io("stat", &path))?.len();
+            bytes += disk.len(&path).map_err(Error::io("stat", &path))?;
         }
         Ok(bytes)
     }
@@ -296,7 +342,7 @@ impl Shared {
             return Ok(());
         }
         let next = SegmentId(writer.segment.0 + 1);
-        let file = Arc::new(create_segment(&self.config.dir, next)?);
+        let file = Arc::new(create_segment(&self.config.disk, &self.config.dir, next)?);
         let full = std::mem::replace(&mut writer.file, file);
         writer.retired.push(full);
         writer.segment = next;

@@ -7,10 +7,9 @@
 //! ```
 //! A damaged length in the last segment can look like a torn tail; it is cut, counted and said like one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use disk::Disk;
 use tracing::warn;
 
 use crate::files::{list_segments, segment_path, sync_dir};
@@ -38,26 +37,29 @@ pub struct Recovery {
 
 pub(crate) type Replay<'a> = dyn FnMut(Position, &[u8]) -> Result<(), BadRecord> + 'a;
 
-/// Replays all segments of `dir`, repairs them, and answers the id of the segment to write next.
+/// Replays the segments of `dir` from `from` on, repairs them, and answers the id of the segment to write next.
 pub(crate) fn recover(
+    disk: &Disk,
     dir: &Path,
+    from: SegmentId,
     metrics: &Metrics,
     replay: &mut Replay<'_>,
 ) -> Result<(SegmentId, Recovery), Error> {
     let mut recovery = Recovery::default();
-    let ids = list_segments(dir)?;
-    for (index, &id) in ids.iter().enumerate() {
+    let ids = list_segments(disk, dir)?;
+    for (index, &id) in ids.iter().enumerate().filter(|(_, id)| **id >= from) {
         let is_last = index + 1 == ids.len();
-        recover_segment(dir, id, is_last, &mut recovery, replay)?;
+        recover_segment(disk, dir, id, is_last, &mut recovery, replay)?;
     }
     metrics.torn_bytes.add(recovery.torn_bytes);
     metrics.segments_quarantined.add(recovery.quarantined.len() as u64);
     metrics.records_refused.add(recovery.refused_records);
-    let next = ids.last().map_or(1, |last| last.0 + 1);
+    let next = ids.last().map_or(1, |last| last.0 + 1).max(from.0);
     Ok((SegmentId(next), recovery))
 }
 
 fn recover_segment(
+    disk: &Disk,
     dir: &Path,
     id: SegmentId,
     is_last: bool,
@@ -66,7 +68,8 @@ fn recover_segment(
 ) -> Result<(), Error> {
     let path = segment_path(dir, id);
     let mut refused = 0;
-    let end = read_segment(&path, &mut |offset, payload| {
+    let map = disk.map(&path).map_err(Error::io("read", &path))?;
+    let end = read_segment(&map, &path, &mut |offset, payload| {
         recovery.records += 1;
         recovery.bytes += payload.len() as u64;
         if let Err(error) = replay(Position { segment: id, offset }, payload) {
@@ -74,6 +77,8 @@ fn recover_segment(
             warn!(%error, path = %path.display(), offset, "record can't be read, skipped");
         }
     })?;
+    // What follows changes the file.
+    drop(map);
     recovery.refused_records += refused;
     let mut bad = None;
     match end {
@@ -81,16 +86,16 @@ fn recover_segment(
         End::Torn { offset, bytes } if is_last => {
             warn!(path = %path.display(), offset, bytes, "incomplete record cut off");
             recovery.torn_bytes += bytes;
-            cut(&path, offset)?;
+            cut(disk, &path, offset)?;
         }
         End::Torn { offset, .. } | End::Bad { offset } => {
             warn!(path = %path.display(), offset, "bad record, segment put aside and kept up to here");
-            bad = Some(put_aside(dir, &path)?);
-            keep_prefix(dir, &path, offset)?;
+            bad = Some(put_aside(disk, dir, &path)?);
+            keep_prefix(disk, dir, &path, offset)?;
         }
     }
-    if refused > 0 && bad.is_none() && !bad_name(&path, 0).try_exists().map_err(Error::io("stat", &path))? {
-        bad = Some(put_aside(dir, &path)?);
+    if refused > 0 && bad.is_none() && !disk.exists(&bad_name(&path, 0)).map_err(Error::io("stat", &path))? {
+        bad = Some(put_aside(disk, dir, &path)?);
     }
     recovery.quarantined.extend(bad);
     Ok(())
@@ -107,80 +112,55 @@ enum End {
     Bad { offset: u64 },
 }
 
-fn read_segment(path: &Path, visit: &mut dyn FnMut(u64, &[u8])) -> Result<End, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let len = file.metadata().map_err(Error::io("stat", path))?.len();
-    let mut reader = BufReader::with_capacity(256 << 10, file);
-    if len < SEGMENT_HEADER_BYTES as u64 {
+/// Hands out the records of a segment.
+fn read_segment(bytes: &[u8], path: &Path, visit: &mut dyn FnMut(u64, &[u8])) -> Result<End, Error> {
+    let len = bytes.len() as u64;
+    let Some((header, _)) = bytes.split_first_chunk::<SEGMENT_HEADER_BYTES>() else {
         return Ok(if len == 0 { End::Clean } else { End::Torn { offset: 0, bytes: len } });
-    }
-    let mut header = [0; SEGMENT_HEADER_BYTES];
-    reader.read_exact(&mut header).map_err(Error::io("read", path))?;
-    match read_segment_header(&header) {
+    };
+    match read_segment_header(header) {
         Header::Ours => {}
         Header::Newer(version) => {
             return Err(Error::NewerVersion { path: path.to_owned(), version, known: VERSION });
         }
-        Header::Bad if header == [0; SEGMENT_HEADER_BYTES] && is_zero(&mut reader, path)? => {
-            return Ok(End::Torn { offset: 0, bytes: len });
-        }
+        Header::Bad if is_zero(bytes) => return Ok(End::Torn { offset: 0, bytes: len }),
         Header::Bad => return Ok(End::Bad { offset: 0 }),
     }
-    let mut offset = SEGMENT_HEADER_BYTES as u64;
-    let mut payload = Vec::new();
-    while offset < len {
-        let left = len - offset;
-        if left < RECORD_HEADER_BYTES as u64 {
-            return Ok(End::Torn { offset, bytes: left });
+    let mut offset = SEGMENT_HEADER_BYTES;
+    while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+        let torn = End::Torn { offset: offset as u64, bytes: rest.len() as u64 };
+        let Some((header, after)) = rest.split_first_chunk::<RECORD_HEADER_BYTES>() else { return Ok(torn) };
+        let (record_len, sum) = read_record_header(*header);
+        let Some((payload, behind)) = after.split_at_checked(record_len as usize) else { return Ok(torn) };
+        // A length over the limit is below the file's length here, so it is damage.
+        let is_plausible = payload.len() <= RECORD_BYTES_MAX;
+        if !is_plausible || !is_intact(record_len, sum, payload) {
+            let is_tail = behind.is_empty() || is_zero(rest);
+            return Ok(if is_tail { torn } else { End::Bad { offset: offset as u64 } });
         }
-        let mut header = [0; RECORD_HEADER_BYTES];
-        reader.read_exact(&mut header).map_err(Error::io("read", path))?;
-        let (record_len, sum) = read_record_header(header);
-        let end = offset + RECORD_HEADER_BYTES as u64 + u64::from(record_len);
-        if end > len {
-            return Ok(End::Torn { offset, bytes: left });
-        }
-        // A length over the limit is below the file's length here, so it is damage and not a large allocation.
-        let is_plausible = record_len as usize <= RECORD_BYTES_MAX;
-        payload.resize(if is_plausible { record_len as usize } else { 0 }, 0);
-        reader.read_exact(&mut payload).map_err(Error::io("read", path))?;
-        if !is_plausible || !is_intact(record_len, sum, &payload) {
-            let is_tail = end == len || (header == [0; RECORD_HEADER_BYTES] && is_zero(&mut reader, path)?);
-            return Ok(if is_tail { End::Torn { offset, bytes: left } } else { End::Bad { offset } });
-        }
-        visit(offset, &payload);
-        offset = end;
+        visit(offset as u64, payload);
+        offset += RECORD_HEADER_BYTES + payload.len();
     }
     Ok(End::Clean)
 }
 
-/// Whether nothing but zeros is left: what a file system may show of a write that never reached the disk.
-fn is_zero(reader: &mut impl Read, path: &Path) -> Result<bool, Error> {
-    let mut buffer = [0; 4096];
-    loop {
-        let read = reader.read(&mut buffer).map_err(Error::io("read", path))?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        if read == 0 {
-            return Ok(true);
-        }
-    }
+/// Nothing but zeros: what a file system may show of a write that never reached the disk.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
-fn cut(path: &Path, len: u64) -> Result<(), Error> {
-    let file = OpenOptions::new().write(true).open(path).map_err(Error::io("open", path))?;
-    file.set_len(len).and_then(|()| file.sync_all()).map_err(Error::io("truncate", path))
+fn cut(disk: &Disk, path: &Path, len: u64) -> Result<(), Error> {
+    let file = disk.open(path).map_err(Error::io("open", path))?;
+    file.set_len(len).and_then(|()| file.sync_data()).map_err(Error::io("truncate", path))
 }
 
 /// Gives the segment a second name that is not taken.
-fn put_aside(dir: &Path, path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn put_aside(disk: &Disk, dir: &Path, path: &Path) -> Result<PathBuf, Error> {
     let mut attempt = 0;
     loop {
         let bad = bad_name(path, attempt);
-        match fs::hard_link(path, &bad) {
-            Ok(()) => return sync_dir(dir).map(|()| bad),
+        match disk.hard_link(path, &bad) {
+            Ok(()) => return sync_dir(disk, dir).map(|()| bad),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => attempt += 1,
             Err(source) => return Err(Error::Io { op: "put aside", path: path.to_owned(), source }),
         }
@@ -194,13 +174,12 @@ fn bad_name(path: &Path, attempt: u32) -> PathBuf {
 }
 
 /// Replaces the segment by a copy of its first `len` bytes, in one step.
-fn keep_prefix(dir: &Path, path: &Path, len: u64) -> Result<(), Error> {
+fn keep_prefix(disk: &Disk, dir: &Path, path: &Path, len: u64) -> Result<(), Error> {
     let copy = path.with_extension("log.tmp");
-    let mut source = File::open(path).map_err(Error::io("open", path))?.take(len);
-    let mut target = File::create(&copy).map_err(Error::io("create", &copy))?;
-    std::io::copy(&mut source, &mut target)
-        .and_then(|_copied| target.sync_all())
-        .map_err(Error::io("write", &copy))?;
-    fs::rename(&copy, path).map_err(Error::io("rename", &copy))?;
-    sync_dir(dir)
+    let bytes = disk.read(path).map_err(Error::io("read", path))?;
+    let kept = usize::try_from(len).ok().and_then(|len| bytes.get(..len)).unwrap_or(&bytes);
+    let target = disk.create(&copy).map_err(Error::io("create", &copy))?;
+    target.write_all_at(kept, 0).and_then(|()| target.sync_data()).map_err(Error::io("write", &copy))?;
+    disk.rename(&copy, path).map_err(Error::io("rename", &copy))?;
+    sync_dir(disk, dir)
 }

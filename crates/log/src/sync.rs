@@ -6,13 +6,13 @@
 //!                 sync_to(n): synced >= n ? done : someone syncing ? wait : sync everything written, tell all
 //! ```
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clock::Clock;
+use disk::File;
 
 use crate::Error;
 use crate::metrics::Metrics;

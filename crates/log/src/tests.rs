@@ -17,6 +17,7 @@ fn config(dir: &Path, segment_bytes: u64) -> LogConfig {
         dir: dir.to_owned(),
         segment_bytes,
         sync: SyncPolicy::Every(std::time::Duration::from_secs(60)),
+        disk: disk::Disk::real(),
     }
 }
 

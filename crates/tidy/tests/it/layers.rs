@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The server. Crates of one row do not know each other.
 const ROWS: &[(&str, &[&str])] = &[
-    ("base: helpers", &["clock", "codec", "stdx"]),
+    ("base: helpers", &["clock", "codec", "disk", "stdx"]),
     ("base: settings", &["settings"]),
     ("model", &["model"]),
     ("wire", &["wire"]),
