@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clock::Clock;
-use server::{Listen, Server, ServerOptions};
+use server::{CorsOrigin, Listen, Server, ServerOptions, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::{Format, print};
@@ -44,6 +44,15 @@ pub(crate) struct ServerArguments {
     /// What this process does; `all` is everything in one process
     #[arg(long, value_name = "ROLE", default_value = "all", value_parser = ["all"])]
     role: String,
+    /// Let POST /-/reload load the configuration again and POST /-/quit stop the server
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
+    /// Let /api/v1/admin/tsdb/* delete series and make snapshots
+    #[arg(long = "web.enable-admin-api")]
+    enable_admin_api: bool,
+    /// Origins whose pages may read answers of /api/v1: a regular expression that matches all of the origin
+    #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*", value_parser = CorsOrigin::parse)]
+    cors_origin: CorsOrigin,
     /// Stop when standard input closes: for a parent that must leave no orphan
     #[arg(long, hide = true)]
     die_with_parent: bool,
@@ -57,13 +66,22 @@ pub(crate) async fn run(arguments: ServerArguments) -> anyhow::Result<ExitCode> 
     // Signals are caught before the start, so that an early one is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
     let server = Server::start(options, Clock::system()).await?;
     print(&addresses(&server, arguments.output))?;
     let parent_gone = parent_gone(arguments.die_with_parent);
+    let reload_on_hangup = async {
+        while hangup.recv().await.is_some() {
+            // What went wrong is in the log and at /api/v1/notifications.
+            let _told = server.reload().await.is_err();
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("interrupt: stopping"),
+        () = server.quit_asked() => tracing::info!("asked over HTTP: stopping"),
         () = parent_gone => tracing::info!("the parent is gone: stopping"),
+        () = reload_on_hangup => tracing::info!("no signals any more: stopping"),
     }
     if tokio::time::timeout(STOP_WITHIN, server.stop()).await.is_err() {
         tracing::warn!("the stop took longer than {} s; what is logged is safe", STOP_WITHIN.as_secs());
@@ -75,6 +93,7 @@ fn options(arguments: &ServerArguments) -> anyhow::Result<ServerOptions> {
     let listen: Listen =
         arguments.listen.parse().map_err(|why: String| anyhow::anyhow!("--listen: {why}"))?;
     let Listen::At(listen) = listen else { anyhow::bail!("--listen: the main port can't be off") };
+    let switch = |is_on: bool| is_on.to_string();
     let flags = vec![
         ("storage.tsdb.path", arguments.data.display().to_string()),
         ("web.listen-address", listen.to_string()),
@@ -82,6 +101,8 @@ fn options(arguments: &ServerArguments) -> anyhow::Result<ServerOptions> {
             "config.file",
             arguments.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
         ),
+        ("web.enable-lifecycle", switch(arguments.enable_lifecycle)),
+        ("web.enable-admin-api", switch(arguments.enable_admin_api)),
     ];
     let seed = Clock::system().unix_ns() ^ u64::from(std::process::id());
     Ok(ServerOptions {
@@ -91,6 +112,11 @@ fn options(arguments: &ServerArguments) -> anyhow::Result<ServerOptions> {
         otlp_grpc: arguments.otlp_grpc,
         otlp_http: arguments.otlp_http,
         seed,
+        web: WebSettings {
+            lifecycle: arguments.enable_lifecycle,
+            admin_api: arguments.enable_admin_api,
+            cors_origin: arguments.cors_origin.clone(),
+        },
         flags,
     })
 }

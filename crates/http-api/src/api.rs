@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use clock::Clock;
 use eino_metrics_core::Registry;
-use model::{Matcher, MetricSink, MetricSource, SpanSink, SpanSource, TimeRange};
+use model::{MetricSink, MetricSource, SpanSink, SpanSource};
 use tokio::sync::Semaphore;
 
+use crate::admin::{ProcessControl, StoreAdmin};
+use crate::cors::CorsOrigin;
 use crate::error::ApiError;
 use crate::ingest::ReceiveMetrics;
+use crate::live::Live;
 
 /// Shared state of the handlers. Clones are cheap.
 #[derive(Clone)]
@@ -27,50 +31,11 @@ pub struct ApiParts {
     pub scrape: scrape::TargetsView,
     pub rules: rules::RulesView,
     pub admin: Arc<dyn StoreAdmin>,
+    pub control: Arc<dyn ProcessControl>,
+    pub live: Live,
     pub info: ServerInfo,
+    pub web: WebSettings,
     pub limits: HttpLimits,
-}
-
-/// What the handlers need of the stores beyond the seams.
-pub trait StoreAdmin: Send + Sync {
-    /// Returns when everything accepted so far is at rest on disk.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    fn flush(&self) -> Result<(), String>;
-
-    /// The stores' figures, for the status page.
-    fn status(&self) -> serde_json::Value;
-
-    /// Deletes the samples in `range_ms` of metric series that pass any of `selectors`. When it returns, no answer
-    /// shows them any more, after a restart neither; the space is freed later, see [`clean_tombstones`].
-    /// Samples that arrive while it runs may or may not be deleted, later ones are not.
-    ///
-    /// # Errors
-    /// A sentence for the operator; nothing is deleted then.
-    ///
-    /// [`clean_tombstones`]: Self::clean_tombstones
-    fn delete_series(&self, _selectors: &[Vec<Matcher>], _range_ms: TimeRange) -> Result<(), String> {
-        Err("this store does not delete series".into())
-    }
-
-    /// Rewrites the blocks that hold deleted samples, so that their space is freed.
-    ///
-    /// # Errors
-    /// A sentence for the operator; what was rewritten until then stays so.
-    fn clean_tombstones(&self) -> Result<(), String> {
-        Err("this store does not delete series".into())
-    }
-
-    /// Makes a consistent copy of the metrics under `<data>/snapshots` and answers its name. The copy shares its
-    /// blocks with the store (hard links), and a server starts on it as on any data directory. With `skip_head` the
-    /// samples that are not yet in blocks are left out.
-    ///
-    /// # Errors
-    /// A sentence for the operator; nothing is left behind then.
-    fn snapshot(&self, _skip_head: bool) -> Result<String, String> {
-        Err("this store makes no snapshots".into())
-    }
 }
 
 /// What `/eino/v1/status` and `/api/v1/status/*` say about the process.
@@ -79,16 +44,24 @@ pub struct ServerInfo {
     pub version: &'static str,
     pub role: &'static str,
     pub started_ms: i64,
+    pub hostname: String,
+    pub working_dir: PathBuf,
     pub data_dir: PathBuf,
     pub config_file: Option<PathBuf>,
-    /// The loaded configuration, as text.
-    pub config_text: String,
     /// `(name, address)` of every listener.
     pub listeners: Vec<(&'static str, String)>,
-    pub warnings: Vec<String>,
-    /// External Alertmanagers that alerts are sent to.
-    pub alertmanagers: Vec<String>,
     pub flags: Vec<(&'static str, String)>,
+}
+
+/// Which parts of the HTTP API are open, and to whom.
+#[derive(Clone, Debug, Default)]
+pub struct WebSettings {
+    /// `/-/reload` and `/-/quit`.
+    pub lifecycle: bool,
+    /// `/api/v1/admin/*`.
+    pub admin_api: bool,
+    /// Origins of pages that may read answers.
+    pub cors_origin: CorsOrigin,
 }
 
 /// Limits of the HTTP and gRPC edges.
@@ -130,6 +103,18 @@ impl std::ops::Deref for Api {
 
     fn deref(&self) -> &ApiParts {
         &self.0.parts
+    }
+}
+
+impl FromRef<Api> for Live {
+    fn from_ref(api: &Api) -> Self {
+        api.live.clone()
+    }
+}
+
+impl FromRef<Api> for Registry {
+    fn from_ref(api: &Api) -> Self {
+        api.registry.clone()
     }
 }
 

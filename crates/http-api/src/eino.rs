@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::Api;
 use crate::error::{ApiError, json_response};
-use crate::params::{Params, invalid};
+use crate::params::{Params, invalid, refused};
 use crate::report_source;
 
 /// Window of a question that names none: the last 15 minutes.
@@ -52,7 +52,7 @@ async fn status(State(api): State<Api>) -> Answer {
         "data_dir": info.data_dir,
         "config_file": info.config_file,
         "listeners": listeners,
-        "warnings": info.warnings,
+        "warnings": api.live.config().warnings,
         "stores": stores,
     }))
 }
@@ -81,7 +81,7 @@ async fn service_graph(State(api): State<Api>, request: Request) -> Answer {
 /// `?before_start&before_end&after_start&after_end`.
 async fn compare(State(api): State<Api>, request: Request) -> Answer {
     let params = Params::of(&request.into_parts().0, &Bytes::new())?;
-    let time = |name: &str| params.time_ms(name)?.ok_or_else(|| invalid(name, "", "it is missing"));
+    let time = |name: &str| params.time_ms(name)?.ok_or_else(|| refused(name, "it is missing"));
     let before_ms = checked_range(time("before_start")?, time("before_end")?)?;
     let after_ms = checked_range(time("after_start")?, time("after_end")?)?;
     ok(&api.query(move |api| report_source::compare(api, before_ms, after_ms)).await?)

@@ -23,6 +23,8 @@ pub enum ApiError {
     Canceled(String),
     /// Try again later.
     Unavailable(String),
+    /// Switched off by a setting; Prometheus calls it unavailable too.
+    Disabled(String),
     /// Our fault.
     Internal(String),
 }
@@ -39,7 +41,8 @@ impl ApiError {
             Self::Timeout(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             // nginx's "client closed request", as Prometheus answers it.
             Self::Canceled(_) => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            // Prometheus's status for what a flag switches off.
+            Self::Disabled(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -51,7 +54,7 @@ impl ApiError {
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
             Self::Canceled(_) => "canceled",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::Disabled(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
     }
@@ -65,7 +68,7 @@ impl ApiError {
             Self::Execution(_) => tonic::Code::FailedPrecondition,
             Self::Timeout(_) => tonic::Code::DeadlineExceeded,
             Self::Canceled(_) => tonic::Code::Cancelled,
-            Self::Unavailable(_) => tonic::Code::Unavailable,
+            Self::Unavailable(_) | Self::Disabled(_) => tonic::Code::Unavailable,
             Self::Internal(_) => tonic::Code::Internal,
         }
     }
@@ -76,7 +79,7 @@ impl ApiError {
             Self::BadData(_) => "malformed",
             Self::TooLarge(_) => "too_large",
             Self::UnsupportedMedia(_) => "unsupported_encoding",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::Disabled(_) => "unavailable",
             Self::NotFound(_)
             | Self::Execution(_)
             | Self::Timeout(_)
@@ -96,6 +99,7 @@ impl ApiError {
             | Self::Timeout(text)
             | Self::Canceled(text)
             | Self::Unavailable(text)
+            | Self::Disabled(text)
             | Self::Internal(text) => text,
         }
     }

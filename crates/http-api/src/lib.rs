@@ -13,21 +13,32 @@
 //! - Bodies are bounded before and after decompression; what is refused is counted with a reason.
 //! - Unknown API paths are 404, never the UI's page.
 
+mod admin;
 mod api;
+mod cors;
 mod eino;
 mod error;
+mod gate;
 mod ingest;
 mod jaeger;
+mod live;
 mod own;
 mod pages;
 mod params;
 mod prometheus;
 mod report_source;
 
-pub use api::{Api, ApiParts, HttpLimits, ServerInfo, StoreAdmin};
+pub use admin::{
+    BlockCompaction, BlockStats, BlockStatus, HeadStats, MetricStats, NamedCount, Pending, ProcessControl,
+    StoreAdmin,
+};
+pub use api::{Api, ApiParts, HttpLimits, ServerInfo, WebSettings};
+pub use cors::CorsOrigin;
 pub use error::ApiError;
+pub use gate::Gate;
+pub use live::{Live, LoadedConfig, Notice, Replay};
 
-use axum::Router;
+use axum::{Router, middleware};
 
 /// Everything, for the main port.
 pub fn main_router(api: Api) -> Router {
@@ -38,6 +49,7 @@ pub fn main_router(api: Api) -> Router {
         .merge(eino::routes())
         .merge(own::routes())
         .fallback(pages::page)
+        .layer(middleware::from_fn_with_state(api.clone(), cors::answer))
         .with_state(api)
 }
 

@@ -95,7 +95,6 @@ pub struct AlertingRuleStatus {
 pub struct RecordingRuleStatus {
     pub name: String,
     pub query: String,
-    #[serde(skip_serializing_if = "LabelSet::is_empty")]
     pub labels: LabelSet,
     pub health: RuleHealth,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Puts the parts together: opens the stores, starts the workers and the listeners, and stops them in order.
 //!
 //! ```text
-//! start:  lock data dir → stores (replay) → analysis, maintenance → scrape, rules, alerts → listeners
+//! start:  ports (503) → lock data dir → stores (replay) → analysis, maintenance → scrape, rules, alerts → listeners
 //! stop:   listeners drain → scrape, rules, alerts → analysis writes its last figures → stores flush and close → unlock
 //! ```
 //! - This crate and `cli` are the only ones that read files of settings, arguments and the environment.
@@ -10,13 +10,18 @@
 pub mod config;
 
 mod analysis_worker;
+mod cardinality;
+mod control;
 mod data_dir;
+mod front;
 mod http;
 mod maintenance;
 mod options;
 mod parts;
+mod store_admin;
 mod stores;
 
 pub use data_dir::DataDirError;
+pub use http_api::{CorsOrigin, WebSettings};
 pub use options::{Listen, ServerOptions};
 pub use parts::{Server, StartError};

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http_api::WebSettings;
+
 /// Where a listener binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -41,7 +43,9 @@ pub struct ServerOptions {
     pub otlp_http: Listen,
     /// Seeds jitter and ids.
     pub seed: u64,
-    /// Says `true` to `sync: always` when the file does not say.
+    /// Which parts of the HTTP API are open, and to whom.
+    pub web: WebSettings,
+    /// What `/api/v1/status/flags` shows.
     pub flags: Vec<(&'static str, String)>,
 }
 

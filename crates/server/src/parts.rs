@@ -4,27 +4,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alerts::AlertService;
+use alerts::{AlertService, AlertingSettings};
 use clock::Clock;
 use eino_metrics_core::Registry;
-use http_api::{Api, ApiParts, HttpLimits, ServerInfo};
+use http_api::{Api, ApiParts, HttpLimits, ProcessControl, ServerInfo};
 use model::{MetricSink, MetricSource, SpanSink, SpanSource};
 use promql::{Engine, EngineConfig};
 use rules::{AlertSink, RuleManager, RuleStores};
 use scrape::ScrapeManager;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::analysis_worker::AnalysisWorker;
 use crate::config::{self, Config, Loaded};
+use crate::control::{Control, Reloadable};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::http::{self, BindError, Bound};
+use crate::front::Front;
+use crate::http::BindError;
 use crate::maintenance::Maintenance;
-use crate::options::{Listen, ServerOptions};
+use crate::options::ServerOptions;
 use crate::stores::{StoreError, StoreSettings, Stores};
 
-/// How long running requests may go on after a stop was asked for.
-const DRAIN: Duration = Duration::from_secs(4);
 /// How long notifications under way may go on.
 const NOTIFY_DRAIN: Duration = Duration::from_secs(2);
 
@@ -47,11 +45,15 @@ pub enum StartError {
 
 /// A running server.
 pub struct Server {
-    listeners: Vec<(&'static str, SocketAddr)>,
-    stop: watch::Sender<bool>,
-    serving: Vec<JoinHandle<()>>,
-    scrape: ScrapeManager,
-    rules: RuleManager,
+    front: Front,
+    behind: Behind,
+}
+
+/// What runs behind the listeners.
+struct Behind {
+    control: Control,
+    scrape: Arc<ScrapeManager>,
+    rules: Arc<RuleManager>,
     alerts: Arc<AlertService>,
     analysis: AnalysisWorker,
     maintenance: Maintenance,
@@ -59,19 +61,61 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything. Requests are answered when this returns.
+    /// Starts everything. Requests are answered when this returns; until then the main port says that it is starting.
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running then.
     pub async fn start(options: ServerOptions, clock: Clock) -> Result<Self, StartError> {
-        let Loaded { config, warnings } = load(&options)?;
-        for warning in &warnings {
+        let loaded = load(&options)?;
+        for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        // Ports first: a taken one is found before a store is touched.
-        let bound = bind(&options).await?;
-        let listeners: Vec<_> = bound.iter().map(|bound| (bound.name, bound.address)).collect();
         let registry = Registry::new();
+        // Ports first: a taken one is found before a store is touched.
+        let mut front = Front::bind(&options, &clock, &registry).await?;
+        match Behind::start(&options, loaded, clock, registry, &mut front).await {
+            Ok(behind) => Ok(Self { front, behind }),
+            Err(error) => {
+                front.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Name and bound address of every listener.
+    pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
+        self.front.listeners()
+    }
+
+    /// Loads the configuration again and applies it; a bad one changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it. It has been logged.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.behind.control.reload().await
+    }
+
+    /// Resolves when a stop was asked for over HTTP.
+    pub async fn quit_asked(&self) {
+        self.behind.control.quit_asked().await;
+    }
+
+    /// Stops in order: no new requests, workers, the analysis' last figures, stores at rest.
+    pub async fn stop(self) {
+        self.front.close().await;
+        self.behind.stop().await;
+    }
+}
+
+impl Behind {
+    async fn start(
+        options: &ServerOptions,
+        Loaded { config, warnings }: Loaded,
+        clock: Clock,
+        registry: Registry,
+        front: &mut Front,
+    ) -> Result<Self, StartError> {
+        let started_ms = clock.unix_ms();
         let data = DataDir::open(&options.data)?;
         let stores = open_stores(data, &config, &clock, &registry).await?;
         let maintenance = Maintenance::start(Arc::clone(&stores), &registry).map_err(StartError::Thread)?;
@@ -90,21 +134,23 @@ impl Server {
         .map_err(StartError::Thread)?;
         let engine = Arc::new(Engine::new(engine_config(&config), clock.clone()));
         let scrape = ScrapeManager::new(Arc::clone(&metric_sink), clock.clone(), &registry, options.seed);
-        scrape.apply(config.scrape_configs.clone());
-        let alerts = AlertService::start(config.alerting.clone(), clock.clone(), &registry, options.seed);
-        let alerts = Arc::new(alerts);
+        let scrape = Arc::new(scrape);
+        let nowhere = AlertingSettings::default();
+        let alerts = Arc::new(AlertService::start(nowhere, clock.clone(), &registry, options.seed));
         let rule_stores = RuleStores {
             engine: Arc::clone(&engine),
             source: Arc::clone(&metric_source),
             sink: Arc::clone(&metric_sink),
         };
         let alert_sink: Arc<dyn AlertSink> = alerts.clone();
-        let rules = RuleManager::new(rule_stores, alert_sink, clock.clone(), &registry);
-        rules.apply(config.rule_groups.clone(), &config.rules).await;
-        let mut info = info(&options, &config, &warnings, &listeners, &clock);
-        info.alertmanagers = alerts.alertmanagers();
-        let api = Api::new(ApiParts {
-            clock: clock.clone(),
+        let rules = Arc::new(RuleManager::new(rule_stores, alert_sink, clock.clone(), &registry));
+        let limits = http_limits(&config);
+        let reloadable = Reloadable { scrape: scrape.clone(), rules: rules.clone(), alerts: alerts.clone() };
+        let live = front.live.clone();
+        let control = Control::new(options.config.clone(), clock.clone(), live.clone(), reloadable, config);
+        control.apply_first(&warnings).await;
+        front.open(&Api::new(ApiParts {
+            clock,
             registry,
             metric_source,
             metric_sink,
@@ -114,43 +160,22 @@ impl Server {
             scrape: scrape.view(),
             rules: rules.view(),
             admin: stores.clone(),
-            info,
-            limits: http_limits(&config),
-        });
-        let (stop, stopped) = watch::channel(false);
-        let serving = bound.into_iter().map(|bound| {
-            let router = match bound.name {
-                "otlp_grpc" => http_api::otlp_grpc_router(api.clone()),
-                "otlp_http" => http_api::otlp_http_router(api.clone()),
-                _ => http_api::main_router(api.clone()),
-            };
-            http::serve(bound, router, stopped.clone())
-        });
-        let serving = serving.collect();
-        Ok(Self { listeners, stop, serving, scrape, rules, alerts, analysis, maintenance, stores })
+            control: Arc::new(control.clone()),
+            live,
+            info: info(options, started_ms, front.listeners()),
+            web: options.web.clone(),
+            limits,
+        }));
+        Ok(Self { control, scrape, rules, alerts, analysis, maintenance, stores })
     }
 
-    /// Name and bound address of every listener.
-    pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
-        &self.listeners
-    }
-
-    /// Stops in order: no new requests, workers, the analysis' last figures, stores at rest.
-    pub async fn stop(self) {
-        // No listener left means nothing to tell.
-        let _no_listener = self.stop.send(true).is_err();
-        for mut task in self.serving {
-            if tokio::time::timeout(DRAIN, &mut task).await.is_err() {
-                tracing::warn!("requests still run after {} s and are cut off", DRAIN.as_secs());
-                task.abort();
-                // Its end frees the sinks that the analysis waits for.
-                let _aborted = task.await.is_err();
-            }
-        }
+    async fn stop(self) {
         self.scrape.shutdown().await;
         self.rules.shutdown().await;
         self.alerts.shutdown(NOTIFY_DRAIN).await;
-        let (analysis, maintenance, stores) = (self.analysis, self.maintenance, self.stores);
+        let Self { control, scrape, rules, alerts, analysis, maintenance, stores } = self;
+        // They hold the sinks that the analysis waits for.
+        drop((control, scrape, rules, alerts));
         let rest = tokio::task::spawn_blocking(move || {
             analysis.join();
             maintenance.stop();
@@ -167,19 +192,6 @@ fn load(options: &ServerOptions) -> Result<Loaded, config::ConfigError> {
         Some(file) => config::load(file),
         None => Ok(Loaded::default()),
     }
-}
-
-async fn bind(options: &ServerOptions) -> Result<Vec<Bound>, BindError> {
-    let wanted = [
-        ("http", Listen::At(options.listen)),
-        ("otlp_grpc", options.otlp_grpc),
-        ("otlp_http", options.otlp_http),
-    ];
-    let mut bound = Vec::new();
-    for (name, listen) in wanted {
-        bound.extend(http::bind(name, listen).await?);
-    }
-    Ok(bound)
 }
 
 /// Replay may take a while, so it runs on a blocking thread.
@@ -228,23 +240,17 @@ fn http_limits(config: &Config) -> HttpLimits {
     }
 }
 
-fn info(
-    options: &ServerOptions,
-    config: &Config,
-    warnings: &[config::Warning],
-    listeners: &[(&'static str, SocketAddr)],
-    clock: &Clock,
-) -> ServerInfo {
+fn info(options: &ServerOptions, started_ms: i64, listeners: &[(&'static str, SocketAddr)]) -> ServerInfo {
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         role: "all",
-        started_ms: clock.unix_ms(),
+        started_ms,
+        hostname: hostname.trim().to_owned(),
+        working_dir: std::env::current_dir().unwrap_or_default(),
         data_dir: options.data.clone(),
         config_file: options.config.clone(),
-        config_text: config.text.clone(),
         listeners: listeners.iter().map(|(name, address)| (*name, address.to_string())).collect(),
-        warnings: warnings.iter().map(ToString::to_string).collect(),
-        alertmanagers: Vec::new(),
         flags: options.flags.clone(),
     }
 }

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use clock::Clock;
 use eino_metrics_core::Registry;
-use http_api::StoreAdmin;
-use serde_json::json;
 use traces::{TraceStore, TraceStoreConfig};
 use tsdb::{Tsdb, TsdbConfig};
 
@@ -74,37 +72,5 @@ impl Stores {
         if let Err(error) = self.traces.close() {
             tracing::error!(error = &error as &dyn std::error::Error, "the span store did not close cleanly");
         }
-    }
-}
-
-impl StoreAdmin for Stores {
-    fn flush(&self) -> Result<(), String> {
-        self.metrics.flush().map_err(|error| format!("the metrics store was not flushed: {error}"))?;
-        self.traces.flush().map_err(|error| format!("the span store was not flushed: {error}"))
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let (metrics, traces) = (self.metrics.status(), self.traces.status());
-        json!({
-            "metrics": {
-                "head_series": metrics.head_series,
-                "head_samples": metrics.head_samples,
-                "samples": metrics.samples,
-                "start_ms": metrics.min_ms,
-                "end_ms": metrics.max_ms,
-                "blocks": metrics.blocks,
-                "block_bytes": metrics.block_bytes,
-                "log_bytes": metrics.log_bytes,
-            },
-            "traces": {
-                "spans": traces.spans,
-                "traces_max": traces.traces,
-                "start_ns": traces.start_min_ns,
-                "end_ns": traces.start_max_ns,
-                "blocks": traces.blocks,
-                "bytes": traces.bytes,
-                "damaged": traces.damaged,
-            },
-        })
     }
 }

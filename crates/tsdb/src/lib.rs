@@ -30,7 +30,7 @@ mod tsdb;
 
 pub use config::TsdbConfig;
 pub use error::Error;
-pub use tsdb::{Tsdb, TsdbStatus};
+pub use tsdb::{BlockInfo, Tsdb, TsdbStatus};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use clock::Clock;
@@ -14,7 +14,7 @@ use model::{
 };
 use tracing::{info, warn};
 
-use crate::block::{BlockSet, Cuts};
+use crate::block::{Block, BlockSet, Cuts};
 use crate::columns::tidy_up;
 use crate::config::to_ms;
 use crate::head::{Head, Limits, Replayer, put_metadata};
@@ -71,6 +71,16 @@ pub struct TsdbStatus {
     pub block_bytes: u64,
     /// Bytes of the write-ahead log on disk.
     pub log_bytes: u64,
+}
+
+/// A block, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// The file's name without its ending.
+    pub name: String,
+    pub range_ms: TimeRange,
+    pub samples: u64,
+    pub bytes: u64,
 }
 
 impl Tsdb {
@@ -182,6 +192,17 @@ impl Tsdb {
             block_bytes: blocks.iter().map(|(_, block)| block.bytes()).sum(),
             log_bytes: self.log.disk_bytes().unwrap_or_default(),
         }
+    }
+
+    /// The blocks, oldest cut first.
+    pub fn blocks(&self) -> Vec<BlockInfo> {
+        let info = |(cuts, block): &(Cuts, Arc<Block>)| BlockInfo {
+            name: cuts.to_string(),
+            range_ms: block.range_ms(),
+            samples: block.samples(),
+            bytes: block.bytes(),
+        };
+        self.blocks.list().iter().map(info).collect()
     }
 
     fn upkeep(&self) -> MutexGuard<'_, Upkeep> {

@@ -3,23 +3,27 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, Request, State};
-use axum::response::Response;
 use http::StatusCode;
 use model::{LabelSet, Matcher, TimeRange};
 
 use super::json::{envelope, push_labels};
-use super::query::params;
+use super::label_name::unescape_label_name;
+use super::{Answer, params};
 use crate::Api;
 use crate::error::{ApiError, json_response};
-use crate::params::{Params, invalid};
+use crate::params::{Params, refused};
 
-type Answer = Result<Response, ApiError>;
+/// Prometheus's first and last moment, in milliseconds: the range of a question that names none.
+const TIME_MIN_MS: i64 = -9_223_309_901_257_974_000;
+const TIME_MAX_MS: i64 = 9_223_309_901_257_974_999;
+const TRUNCATED: &str = "results truncated due to limit";
 
 pub(super) async fn labels(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
-    let (selectors, range_ms) = (selectors(&params)?, range(&params)?);
+    let (limit, range_ms) = (limit(&params)?, range(&params)?);
+    let selectors = selectors(&params).map_err(ApiError::BadData)?;
     let names = api.query(move |api| Ok(api.metric_source.label_names(&selectors, range_ms)?)).await?;
-    list(names, &params)
+    list(names, limit)
 }
 
 pub(super) async fn label_values(
@@ -28,31 +32,35 @@ pub(super) async fn label_values(
     request: Request,
 ) -> Answer {
     let params = params(&api, request).await?;
-    let name = unescape_label_name(&name)
-        .ok_or_else(|| ApiError::BadData(format!("invalid label name: {name:?}")))?;
-    let (selectors, range_ms) = (selectors(&params)?, range(&params)?);
+    let name = unescape_label_name(&name);
+    if name.is_empty() {
+        return Err(ApiError::BadData(format!("invalid label name: {name:?}")));
+    }
+    let (limit, range_ms) = (limit(&params)?, range(&params)?);
+    let selectors = selectors(&params).map_err(ApiError::BadData)?;
     let values =
         api.query(move |api| Ok(api.metric_source.label_values(&name, &selectors, range_ms)?)).await?;
-    list(values, &params)
+    list(values, limit)
 }
 
 pub(super) async fn series(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
-    let (selectors, range_ms) = (selectors(&params)?, range(&params)?);
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(ApiError::BadData("no match[] parameter provided".into()));
     }
-    let found = api.query(move |api| select(api, &selectors, range_ms)).await?;
-    let shown = limited(found, &params)?;
+    let (limit, range_ms) = (limit(&params)?, range(&params)?);
+    let selectors = selectors(&params).map_err(|why| refused("match[]", &why))?;
+    let mut found = api.query(move |api| select(api, &selectors, range_ms)).await?;
+    let warnings = truncated(&mut found, limit);
     let mut data = String::from("[");
-    for (index, labels) in shown.items.iter().enumerate() {
+    for (index, labels) in found.iter().enumerate() {
         if index > 0 {
             data.push(',');
         }
         push_labels(&mut data, labels);
     }
     data.push(']');
-    Ok(json_response(StatusCode::OK, envelope(&data, &shown.warnings, &[])))
+    Ok(json_response(StatusCode::OK, envelope(&data, &warnings, &[])))
 }
 
 fn select(api: &Api, selectors: &[Vec<Matcher>], range_ms: TimeRange) -> Result<Vec<LabelSet>, ApiError> {
@@ -61,93 +69,90 @@ fn select(api: &Api, selectors: &[Vec<Matcher>], range_ms: TimeRange) -> Result<
         let set = api.metric_source.select(matchers, range_ms)?;
         found.extend((0..set.len()).map(|index| set.labels(index).clone()));
     }
-    found.sort_unstable();
-    found.dedup();
+    if selectors.len() > 1 {
+        found.sort_unstable();
+        found.dedup();
+    }
     Ok(found)
 }
 
 pub(super) async fn metadata(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
     let family = params.get("metric").map(str::to_owned);
-    let limit = params.count("limit")?.unwrap_or(usize::MAX);
+    let limit = family_limit(&params, "limit")?.unwrap_or(usize::MAX);
+    let per_metric = family_limit(&params, "limit_per_metric")?.filter(|limit| *limit > 0);
+    let per_metric = per_metric.unwrap_or(usize::MAX);
     let found = api.query(move |api| Ok(api.metric_source.metadata(family.as_deref())?)).await?;
     let mut families: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for metadata in &found {
         if families.len() < limit || families.contains_key(metadata.family.as_str()) {
-            families.entry(&metadata.family).or_default().push(metadata);
+            let known = families.entry(&metadata.family).or_default();
+            if known.len() < per_metric {
+                known.push(metadata);
+            }
         }
     }
     Ok(json_response(StatusCode::OK, envelope(&serde_json::json!(families).to_string(), &[], &[])))
 }
 
-fn list(items: Vec<String>, params: &Params) -> Answer {
-    let shown = limited(items, params)?;
-    Ok(json_response(
-        StatusCode::OK,
-        envelope(&serde_json::json!(shown.items).to_string(), &shown.warnings, &[]),
-    ))
+/// A limit of families; a negative one is none.
+pub(super) fn family_limit(params: &Params, name: &str) -> Result<Option<usize>, ApiError> {
+    let Some(text) = params.get(name) else { return Ok(None) };
+    let number: i64 =
+        text.parse().map_err(|_| ApiError::BadData(format!("{name} must be a number, not {text:?}")))?;
+    Ok(usize::try_from(number).ok())
 }
 
-struct Limited<T> {
-    items: Vec<T>,
-    warnings: Vec<String>,
+fn list(mut items: Vec<String>, limit: usize) -> Answer {
+    let warnings = truncated(&mut items, limit);
+    Ok(json_response(StatusCode::OK, envelope(&serde_json::json!(items).to_string(), &warnings, &[])))
 }
 
-fn limited<T>(mut items: Vec<T>, params: &Params) -> Result<Limited<T>, ApiError> {
-    let limit = params.count("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    let cut = items.len() > limit;
+/// Cuts to the limit; a cut is a warning.
+pub(super) fn truncated<T>(items: &mut Vec<T>, limit: usize) -> Vec<String> {
+    let is_cut = items.len() > limit;
     items.truncate(limit);
-    let warnings = if cut { vec!["results truncated due to limit".to_owned()] } else { Vec::new() };
-    Ok(Limited { items, warnings })
+    if is_cut { vec![TRUNCATED.to_owned()] } else { Vec::new() }
+}
+
+/// `limit`; 0 and absent = none.
+pub(super) fn limit(params: &Params) -> Result<usize, ApiError> {
+    match params.get("limit") {
+        Some(text) if text.parse::<i64>().is_ok_and(|limit| limit < 0) => {
+            Err(refused("limit", &format!("limit must be non-negative, not {text}")))
+        }
+        _ => Ok(params.count("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX)),
+    }
 }
 
 /// `start` and `end`, both inside; all of time by default.
-fn range(params: &Params) -> Result<TimeRange, ApiError> {
-    let start = params.time_ms("start")?.unwrap_or(i64::MIN);
-    let end = params.time_ms("end")?.unwrap_or(i64::MAX);
+pub(super) fn range(params: &Params) -> Result<TimeRange, ApiError> {
+    let start = optional_time_ms(params, "start")?.unwrap_or(TIME_MIN_MS);
+    let end = optional_time_ms(params, "end")?.unwrap_or(TIME_MAX_MS);
     Ok(TimeRange::new(start, end.saturating_add(1)))
 }
 
-fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
+/// Times that may be left out have their own sentence in Prometheus.
+pub(super) fn optional_time_ms(params: &Params, name: &str) -> Result<Option<i64>, ApiError> {
+    let Some(text) = params.get(name) else { return Ok(None) };
+    let parsed = crate::params::parse_time_ms(text);
+    let parsed = parsed.map_err(|why| crate::params::invalid_time(name, text, &why))?;
+    Ok(Some(parsed))
+}
+
+/// Each `match[]`; one that every series passes is refused.
+pub(super) fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, String> {
     let parse = |text: &str| {
-        let matchers =
-            promql::parse_selector(text).map_err(|error| invalid("match[]", "", &error.to_string()))?;
+        let matchers = selector(text)?;
         if matchers.iter().all(Matcher::matches_empty) {
-            return Err(ApiError::BadData("match[] must contain at least one non-empty matcher".into()));
+            return Err("match[] must contain at least one non-empty matcher".to_owned());
         }
         Ok(matchers)
     };
     params.all("match[]").map(parse).collect()
 }
 
-/// Names with characters outside `[a-zA-Z0-9_]` arrive as `U__` escapes: `_XX_` is a code point in hexadecimal, `__` an underscore.
-fn unescape_label_name(name: &str) -> Option<String> {
-    let Some(mut rest) = name.strip_prefix("U__") else { return Some(name.to_owned()) };
-    let mut out = String::new();
-    while let Some(start) = rest.find('_') {
-        out.push_str(&rest[..start]);
-        let tail = &rest[start + 1..];
-        let end = tail.find('_')?;
-        if end == 0 {
-            out.push('_');
-        } else {
-            out.push(u32::from_str_radix(&tail[..end], 16).ok().and_then(char::from_u32)?);
-        }
-        rest = &tail[end + 1..];
-    }
-    out.push_str(rest);
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescape_label_name;
-
-    #[test]
-    fn escaped_label_names() {
-        assert_eq!(unescape_label_name("job").as_deref(), Some("job"));
-        assert_eq!(unescape_label_name("U__http_2e_status__code").as_deref(), Some("http.status_code"));
-        assert_eq!(unescape_label_name("U__a_zz_"), None);
-        assert_eq!(unescape_label_name("U__a_2"), None);
-    }
+/// One selector: `up{job="a"}`.
+pub(super) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
+    promql::parse_selector(text).map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! The blocks of a store: opening, adding, expiring, merging.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,7 +33,7 @@ impl Cuts {
     }
 
     fn path(self, dir: &Path) -> PathBuf {
-        dir.join(format!("{:08}-{:08}.blk", self.first, self.last))
+        dir.join(format!("{self}.blk"))
     }
 
     fn from_name(name: &str) -> Option<Self> {
@@ -43,6 +44,12 @@ impl Cuts {
 
     fn contains(self, other: Self) -> bool {
         self.first <= other.first && other.last <= self.last
+    }
+}
+
+impl fmt::Display for Cuts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08}-{:08}", self.first, self.last)
     }
 }
 

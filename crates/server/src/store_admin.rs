@@ -1,0 +1,74 @@
+//! The stores as operators see them.
+
+use http_api::{BlockCompaction, BlockStats, BlockStatus, MetricStats, StoreAdmin};
+use model::{MetricSource, TimeRange};
+use serde_json::json;
+
+use crate::cardinality;
+use crate::stores::Stores;
+
+/// Series with samples in so much time before the newest sample are counted by name and label: about what is not in
+/// blocks yet.
+const RECENT_MS: i64 = 2 * 60 * 60 * 1_000;
+
+impl StoreAdmin for Stores {
+    fn flush(&self) -> Result<(), String> {
+        self.metrics.flush().map_err(|error| format!("the metrics store was not flushed: {error}"))?;
+        self.traces.flush().map_err(|error| format!("the span store was not flushed: {error}"))
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let (metrics, traces) = (self.metrics.status(), self.traces.status());
+        json!({
+            "metrics": {
+                "head_series": metrics.head_series,
+                "head_samples": metrics.head_samples,
+                "samples": metrics.samples,
+                "start_ms": metrics.min_ms,
+                "end_ms": metrics.max_ms,
+                "blocks": metrics.blocks,
+                "block_bytes": metrics.block_bytes,
+                "log_bytes": metrics.log_bytes,
+            },
+            "traces": {
+                "spans": traces.spans,
+                "traces_max": traces.traces,
+                "start_ns": traces.start_min_ns,
+                "end_ns": traces.start_max_ns,
+                "blocks": traces.blocks,
+                "bytes": traces.bytes,
+                "damaged": traces.damaged,
+            },
+        })
+    }
+
+    fn corruptions(&self) -> u64 {
+        self.traces.status().damaged
+    }
+
+    fn metric_stats(&self, limit: usize) -> Result<MetricStats, String> {
+        let status = self.metrics.status();
+        let newest_ms = status.max_ms.unwrap_or_default();
+        let range_ms = TimeRange::new(newest_ms.saturating_sub(RECENT_MS), i64::MAX);
+        let series = self.metrics.select(&[], range_ms).map_err(|error| error.to_string())?;
+        let labels = (0..series.len()).map(|index| series.labels(index));
+        let mut stats = cardinality::metric_stats(labels, limit);
+        stats.head_stats.num_series = status.head_series;
+        // Prometheus's words for "nothing": the far ends of time.
+        stats.head_stats.min_time = status.min_ms.unwrap_or(i64::MAX);
+        stats.head_stats.max_time = status.max_ms.unwrap_or(i64::MIN);
+        Ok(stats)
+    }
+
+    fn metric_blocks(&self) -> Vec<BlockStatus> {
+        let status = |block: tsdb::BlockInfo| BlockStatus {
+            ulid: block.name,
+            min_time: block.range_ms.start,
+            max_time: block.range_ms.end,
+            stats: BlockStats { num_samples: block.samples, ..BlockStats::default() },
+            compaction: BlockCompaction { level: 1 },
+            version: 1,
+        };
+        self.metrics.blocks().into_iter().map(status).collect()
+    }
+}
