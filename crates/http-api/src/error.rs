@@ -108,9 +108,9 @@ impl ApiError {
 /// Prometheus's error envelope.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body =
-            serde_json::json!({"status": "error", "errorType": self.error_type(), "error": self.message()});
-        json_response(self.status(), body.to_string())
+        let (kind, text) = (self.error_type(), serde_json::Value::from(self.message()));
+        let body = format!("{{\"status\":\"error\",\"errorType\":\"{kind}\",\"error\":{text}}}");
+        json_response(self.status(), body)
     }
 }
 

@@ -242,6 +242,7 @@ fn status_is_prometheuss() {
             {
               "name": "r",
               "query": "in",
+              "labels": {},
               "health": "ok",
               "evaluationTime": 0.0,
               "lastEvaluation": "1970-01-01T00:00:01Z",
