@@ -8,6 +8,7 @@ use clock::Clock;
 use eino_metrics_core::Registry;
 use model::{MetricSink, MetricSource, SpanSink, SpanSource};
 use tokio::sync::Semaphore;
+use wire::otlp::Deltas;
 
 use crate::admin::{ProcessControl, StoreAdmin};
 use crate::cors::CorsOrigin;
@@ -73,6 +74,8 @@ pub struct HttpLimits {
     pub decoded_bytes_max: usize,
     /// Most bodies decoded and stored at the same time; others wait.
     pub ingest_concurrency: usize,
+    /// Most streams of OTLP deltas whose running totals are remembered; those not seen for longest begin anew.
+    pub delta_streams_max: usize,
     /// Most queries that run at the same time; others wait.
     pub query_concurrency: usize,
     /// Most traces that one report reads; a larger window is sampled evenly by trace id.
@@ -85,6 +88,7 @@ impl Default for HttpLimits {
             body_bytes_max: 32 << 20,
             decoded_bytes_max: 64 << 20,
             ingest_concurrency: 32,
+            delta_streams_max: 200_000,
             query_concurrency: 20,
             report_traces_max: 20_000,
         }
@@ -94,6 +98,7 @@ impl Default for HttpLimits {
 pub(crate) struct Shared {
     pub(crate) parts: ApiParts,
     pub(crate) receive: ReceiveMetrics,
+    pub(crate) deltas: Deltas,
     ingest_permits: Semaphore,
     query_permits: Semaphore,
 }
@@ -122,9 +127,15 @@ impl Api {
     /// The shared state of these parts.
     pub fn new(parts: ApiParts) -> Self {
         let receive = ReceiveMetrics::new(&parts.registry);
+        let deltas = Deltas::new(parts.limits.delta_streams_max);
         let ingest_permits = Semaphore::new(parts.limits.ingest_concurrency);
         let query_permits = Semaphore::new(parts.limits.query_concurrency);
-        Self(Arc::new(Shared { parts, receive, ingest_permits, query_permits }))
+        Self(Arc::new(Shared { parts, receive, deltas, ingest_permits, query_permits }))
+    }
+
+    /// Running totals of OTLP deltas.
+    pub(crate) fn deltas(&self) -> &Deltas {
+        &self.0.deltas
     }
 
     pub(crate) fn receive(&self) -> &ReceiveMetrics {

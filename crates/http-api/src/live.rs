@@ -10,6 +10,7 @@ use eino_metrics_core::{Counter, Gauge, Registry};
 use model::LabelSet;
 use serde::Serialize;
 use tokio::sync::broadcast;
+use wire::otlp::MetricOptions;
 
 /// Most notices at a time; the oldest make room.
 const NOTICES_MAX: usize = 100;
@@ -53,6 +54,8 @@ pub struct LoadedConfig {
     pub alertmanagers: Vec<String>,
     /// How long metrics are kept, in words.
     pub retention: String,
+    /// How OTLP metrics become series.
+    pub otlp: MetricOptions,
 }
 
 /// Something whoever watches the server should know.

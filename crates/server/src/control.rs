@@ -124,6 +124,7 @@ impl Inner {
                 .map(|external| external.url.clone())
                 .collect(),
             retention: retention(config.metrics_retention, config.metrics_retention_bytes),
+            otlp: config.otlp,
         };
         scrape.apply(config.scrape_configs);
         alerts.apply(config.alerting);

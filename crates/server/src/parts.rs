@@ -235,6 +235,7 @@ fn http_limits(config: &Config) -> HttpLimits {
         body_bytes_max: or(limits.request_body_bytes, default.body_bytes_max),
         decoded_bytes_max: or(limits.request_decoded_bytes, default.decoded_bytes_max),
         ingest_concurrency: or(limits.ingest_concurrency, default.ingest_concurrency),
+        delta_streams_max: or(limits.delta_streams, default.delta_streams_max),
         query_concurrency: or(limits.query_concurrency, default.query_concurrency),
         ..default
     }

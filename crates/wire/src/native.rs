@@ -8,6 +8,8 @@
 //! Four formats share this: remote write 1.0 and 2.0, remote read, and the protobuf exposition; OTLP's dense buckets
 //! become it. A schema finer than 8 is brought down to 8 by merging neighbours, as Prometheus does.
 
+use std::collections::BTreeMap;
+
 use model::{BUCKETS_MAX, BucketSpan, Buckets, EXPONENTIAL_SCHEMA_MAX, Histogram, ResetHint};
 
 use crate::DecodeError;
@@ -99,6 +101,62 @@ pub(crate) fn coarser(buckets: &Buckets, by: u32) -> Buckets {
         merged.add(((i64::from(index) - 1) >> by) + 1, count);
     }
     merged.finish()
+}
+
+/// The observations of both, in the buckets of the coarser one. Both are exponential. `a` gives the rest.
+pub(crate) fn sum(a: &Histogram, b: &Histogram) -> Histogram {
+    let schema = a.schema.min(b.schema);
+    let at_schema = |histogram: &Histogram| {
+        let by = histogram.schema.abs_diff(schema);
+        let [positive, negative] = [&histogram.positive, &histogram.negative].map(|side| coarser(side, by));
+        Histogram { schema, positive, negative, ..histogram.clone() }
+    };
+    let (mut a, mut b) = (at_schema(a), at_schema(b));
+    // A bucket that reaches into the zero bucket becomes part of it, whole; so the zero bucket may grow once more.
+    while a.zero_threshold != b.zero_threshold {
+        let threshold = a.zero_threshold.max(b.zero_threshold);
+        a = with_zero_threshold(a, threshold);
+        b = with_zero_threshold(b, threshold);
+    }
+    Histogram {
+        is_float: a.is_float || b.is_float,
+        count: a.count + b.count,
+        sum: a.sum + b.sum,
+        zero_count: a.zero_count + b.zero_count,
+        positive: union(&a.positive, &b.positive),
+        negative: union(&a.negative, &b.negative),
+        ..a
+    }
+}
+
+fn union(a: &Buckets, b: &Buckets) -> Buckets {
+    let mut counts: BTreeMap<i64, f64> = BTreeMap::new();
+    for (index, count) in a.iter().chain(b.iter()) {
+        *counts.entry(i64::from(index)).or_default() += count;
+    }
+    let mut builder = BucketsBuilder::default();
+    counts.into_iter().for_each(|(index, count)| builder.add(index, count));
+    builder.finish()
+}
+
+fn with_zero_threshold(mut histogram: Histogram, threshold: f64) -> Histogram {
+    let upper = |index: i32| (f64::from(index) * (-f64::from(histogram.schema)).exp2()).exp2();
+    let (mut reached, mut moved) = (threshold, 0.0);
+    let mut keep = |buckets: &Buckets| {
+        let mut builder = BucketsBuilder::default();
+        for (index, count) in buckets.iter().filter(|(_, count)| *count != 0.0) {
+            if upper(index.saturating_sub(1)) < threshold {
+                reached = reached.max(upper(index));
+                moved += count;
+            } else {
+                builder.add(i64::from(index), count);
+            }
+        }
+        builder.finish()
+    };
+    let (positive, negative) = (keep(&histogram.positive), keep(&histogram.negative));
+    histogram.zero_count += moved;
+    Histogram { zero_threshold: reached, positive, negative, ..histogram }
 }
 
 /// Collects buckets in ascending order of their index and lays the spans.
@@ -210,6 +268,26 @@ mod tests {
         let buckets = builder.finish();
         let spans: Vec<_> = buckets.spans.iter().map(|span| (span.offset, span.length)).collect();
         assert_eq!((spans, buckets.counts), (vec![(-3, 4), (3, 1)], vec![1.0, 0.0, 0.0, 2.0, 3.0]));
+    }
+
+    #[test]
+    fn sums_have_the_coarser_schema_and_the_wider_zero_bucket() {
+        let histogram = |schema, zero_threshold, buckets: &[(i64, f64)]| {
+            let mut builder = BucketsBuilder::default();
+            buckets.iter().for_each(|(index, count)| builder.add(*index, *count));
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            Histogram { schema, zero_threshold, count, positive: builder.finish(), ..Histogram::default() }
+        };
+        // Schema 0: bucket 1 is (1, 2], bucket 2 is (2, 4]. Schema 1: buckets 3 and 4 are (2, 4].
+        let total = sum(&histogram(1, 0.0, &[(1, 1.0), (3, 2.0), (4, 3.0)]), &histogram(0, 0.0, &[(2, 4.0)]));
+        assert_eq!((total.schema, total.count), (0, 10.0));
+        assert_eq!(total.positive.iter().collect::<Vec<_>>(), [(1, 1.0), (2, 9.0)]);
+        assert_eq!(total.validate(), Ok(()));
+        // 1.5 lies in (1, 2], so the zero bucket reaches 2.
+        let total = sum(&histogram(0, 1.5, &[]), &histogram(0, 0.0, &[(0, 1.0), (1, 2.0), (2, 4.0)]));
+        assert_eq!((total.zero_threshold, total.zero_count), (2.0, 3.0));
+        assert_eq!(total.positive.iter().collect::<Vec<_>>(), [(2, 4.0)]);
+        assert_eq!(total.validate(), Ok(()));
     }
 
     #[test]

@@ -8,19 +8,23 @@
 //! [`schema`], which hold the field numbers and the JSON names side by side; the way back for traces is the same
 //! tables read the other way. So both encodings accept and mean the same.
 //!
-//! Items that cannot be stored (spans without valid ids, delta sums, …) are counted by reason; the rest is kept.
+//! Items that cannot be stored (spans without valid ids, points without a time, …) are counted by reason; the rest is kept.
 
+mod delta;
 mod json;
 mod metrics;
 mod naming;
+mod options;
 mod points;
 mod response;
 mod schema;
+mod series;
 mod spans;
 mod spans_encode;
 mod value;
 
-pub use metrics::MetricOptions;
+pub use delta::{DeltaSession, Deltas};
+pub use options::{MetricOptions, TranslationStrategy};
 pub use response::{response_logs, response_metrics, response_traces};
 pub use spans::CLAMPED_END;
 
@@ -60,16 +64,18 @@ pub fn encode_traces_json(spans: &[Arc<Span>]) -> String {
 }
 
 /// Decodes an `ExportMetricsServiceRequest` and adds its data points to `batch` as Prometheus series. What was refused
-/// stands in the [`Appended`], a data point each; `accepted` is left to the sink.
+/// stands in the [`Appended`], a data point each; `accepted` is left to the sink. Deltas are added to what `deltas` knows;
+/// take them back when the batch is not stored.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`]; `batch` then holds what came before, and must be thrown away.
 pub fn decode_metrics(
     body: &[u8],
     options: &MetricOptions,
+    deltas: &mut DeltaSession<'_>,
     batch: &mut MetricBatch,
 ) -> Result<Appended, DecodeError> {
-    metrics::decode("OTLP metrics", body, options, batch)
+    metrics::decode("OTLP metrics", body, options, deltas, batch)
 }
 
 /// Decodes the JSON form of [`decode_metrics`].
@@ -79,10 +85,11 @@ pub fn decode_metrics(
 pub fn decode_metrics_json(
     body: &[u8],
     options: &MetricOptions,
+    deltas: &mut DeltaSession<'_>,
     batch: &mut MetricBatch,
 ) -> Result<Appended, DecodeError> {
     let protobuf = json::to_protobuf("OTLP JSON metrics", &schema::METRICS, body)?;
-    metrics::decode("OTLP metrics", &protobuf, options, batch)
+    metrics::decode("OTLP metrics", &protobuf, options, deltas, batch)
 }
 
 /// Number of log records in an `ExportLogsServiceRequest`.

@@ -11,6 +11,9 @@ use codec::{Cursor, put_bytes, put_varint, unzigzag, zigzag};
 
 use crate::DecodeError;
 
+/// Most values of one packed repeated varint: twice the buckets of the largest histogram.
+const VARINTS_MAX: usize = 131_072;
+
 /// What the bytes claim to be, for error messages, and where they start in the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
@@ -206,13 +209,18 @@ impl<'a> Field<'a> {
         Ok(())
     }
 
-    /// Appends the values of a repeated varint, packed or not.
+    /// Appends the values of a repeated varint, packed or not; more than [`VARINTS_MAX`] are refused, as each is eight
+    /// times as large in memory as on the wire.
     pub(crate) fn repeated_varint(&self, out: &mut Vec<u64>) -> Result<(), DecodeError> {
         match self.value {
             Value::Varint(value) => out.push(value),
             Value::Bytes(bytes) => {
                 let mut cursor = Cursor::new(bytes);
                 while !cursor.is_empty() {
+                    if out.len() >= VARINTS_MAX {
+                        return Err(self
+                            .malformed(format!("more than {VARINTS_MAX} values in field {}", self.number)));
+                    }
                     out.push(
                         cursor
                             .varint()

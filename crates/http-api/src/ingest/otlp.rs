@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use codec::{put_bytes, put_varint};
 use http::{HeaderMap, StatusCode, header};
 use model::{Appended, MetricBatch, RejectReason, SpanBatch};
-use wire::otlp::MetricOptions;
 
 use super::body::{content_encoding, with_retry_after};
 use super::read_body;
@@ -119,12 +118,21 @@ fn store_traces(api: &Api, encoding: Encoding, message: &[u8]) -> Result<Appende
 
 fn store_metrics(api: &Api, encoding: Encoding, message: &[u8]) -> Result<Appended, ApiError> {
     let mut batch = MetricBatch::new();
-    let options = MetricOptions::default();
+    let config = api.live.config();
+    let mut deltas = api.deltas().begin();
     let refused = match encoding {
-        Encoding::Protobuf => wire::otlp::decode_metrics(message, &options, &mut batch)?,
-        Encoding::Json => wire::otlp::decode_metrics_json(message, &options, &mut batch)?,
+        Encoding::Protobuf => wire::otlp::decode_metrics(message, &config.otlp, &mut deltas, &mut batch),
+        Encoding::Json => wire::otlp::decode_metrics_json(message, &config.otlp, &mut deltas, &mut batch),
     };
-    Ok(merged(api.metric_sink.append(&batch)?, refused))
+    let stored = refused.map_err(ApiError::from).and_then(|refused| {
+        let appended = api.metric_sink.append(&batch)?;
+        Ok(merged(appended, refused))
+    });
+    if stored.is_err() {
+        deltas.roll_back();
+    }
+    api.receive().delta_streams(api.deltas());
+    stored
 }
 
 fn refuse_logs(encoding: Encoding, message: &[u8]) -> Result<Appended, ApiError> {

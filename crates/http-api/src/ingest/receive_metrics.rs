@@ -39,6 +39,15 @@ impl ReceiveMetrics {
         }
     }
 
+    /// Notes how many streams of deltas are remembered and how many were evicted.
+    pub(crate) fn delta_streams(&self, deltas: &wire::otlp::Deltas) {
+        let help = "Streams of OTLP deltas whose running totals are remembered.";
+        self.registry.gauge("eino_receive_delta_streams", help).set(deltas.stream_count() as f64);
+        let help = "Streams of OTLP deltas forgotten because there were more than the limit.";
+        let evicted = self.registry.counter("eino_receive_delta_streams_evicted_total", help);
+        evicted.add(deltas.take_evicted());
+    }
+
     /// Counts a body that was refused whole.
     pub(crate) fn refused(&self, receiver: &'static str, error: &ApiError) {
         let reason = Some(error.reason());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use scrape::{ScrapeDefaults, ScrapeLimits, ScrapeProtocol, check_name_schemes};
 use settings::{HumanDuration, check_headers};
+use wire::otlp::{MetricOptions, TranslationStrategy};
 
 use super::raw::{RawGlobal, RawOtlp, RawQueue, RawRemoteRead, RawRemoteWrite, RawStorage, RawTracing};
 
@@ -168,6 +169,30 @@ pub(super) fn otlp(otlp: &RawOtlp, legacy_names: bool) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A checked section as the decoder wants it.
+pub(super) fn metric_options(otlp: RawOtlp) -> MetricOptions {
+    let default = MetricOptions::default();
+    let strategy = otlp.translation_strategy.as_deref().and_then(TranslationStrategy::parse);
+    let trimmed = |names: Option<Vec<String>>| -> Vec<String> {
+        names.unwrap_or_default().iter().map(|name| name.trim().to_owned()).collect()
+    };
+    MetricOptions {
+        strategy: strategy.unwrap_or(default.strategy),
+        promote_resource_attributes: trimmed(otlp.promote_resource_attributes),
+        promote_all_resource_attributes: otlp.promote_all_resource_attributes.unwrap_or(false),
+        ignore_resource_attributes: trimmed(otlp.ignore_resource_attributes),
+        keep_identifying_resource_attributes: otlp.keep_identifying_resource_attributes.unwrap_or(false),
+        convert_histograms_to_nhcb: otlp.convert_histograms_to_nhcb.unwrap_or(false),
+        promote_scope_metadata: otlp.promote_scope_metadata.unwrap_or(false),
+        label_name_underscore_sanitization: otlp
+            .label_name_underscore_sanitization
+            .unwrap_or(default.label_name_underscore_sanitization),
+        label_name_preserve_multiple_underscores: otlp
+            .label_name_preserve_multiple_underscores
+            .unwrap_or(default.label_name_preserve_multiple_underscores),
+    }
 }
 
 pub(super) fn tracing(tracing: &RawTracing) -> Result<(), String> {

@@ -77,10 +77,7 @@ impl Loader<'_> {
         if let Some(Located { value, line, column }) = raw.otlp {
             let legacy_names = defaults.name_validation.as_deref() == Some("legacy");
             check::otlp(&value, legacy_names).map_err(|message| self.error((line, column), message))?;
-            self.warn(
-                line,
-                "otlp: metrics over OTLP are named by the default strategy; the section has no effect yet",
-            );
+            self.config.otlp = check::metric_options(value);
         }
         if let Some(Located { value, line, column }) = raw.tracing {
             check::tracing(&value).map_err(|message| self.error((line, column), message))?;
@@ -324,6 +321,7 @@ impl Loader<'_> {
                 request_decoded_bytes: limits.request_decoded.map(|size| size.0),
                 ingest_concurrency: limits.ingest_concurrency,
                 query_concurrency: limits.query_concurrency,
+                delta_streams: limits.delta_streams,
                 query_samples: limits.query_samples,
                 query_timeout: limits.query_timeout.map(|timeout| timeout.0),
             };

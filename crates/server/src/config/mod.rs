@@ -20,6 +20,7 @@ use std::time::Duration;
 use alerts::AlertingSettings;
 use rules::{GroupConfig, RuleSettings};
 use scrape::ScrapeConfig;
+use wire::otlp::MetricOptions;
 
 pub use error::{ConfigError, Warning};
 pub use load::load;
@@ -53,6 +54,8 @@ pub struct Config {
     /// How often the analysis writes its figures as metrics.
     pub analysis_write_interval: Duration,
     pub limits: Limits,
+    /// How OTLP metrics become series.
+    pub otlp: MetricOptions,
     /// Where users reach this server; `None`: the first listener.
     pub external_url: Option<String>,
     /// The file as it was read, without secrets.
@@ -68,6 +71,8 @@ pub struct Limits {
     pub request_decoded_bytes: Option<u64>,
     pub ingest_concurrency: Option<u64>,
     pub query_concurrency: Option<u64>,
+    /// Streams of OTLP deltas that are added up.
+    pub delta_streams: Option<u64>,
     /// Samples one query may read.
     pub query_samples: Option<u64>,
     pub query_timeout: Option<Duration>,
@@ -89,6 +94,7 @@ impl Default for Config {
             sync_always: false,
             analysis_write_interval: Duration::from_secs(10),
             limits: Limits::default(),
+            otlp: MetricOptions::default(),
             external_url: None,
             text: String::new(),
         }

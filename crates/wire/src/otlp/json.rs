@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::schema::{Field, Kind, Message};
 use crate::protobuf::{
     Fields, begin_message, end_message, put_fixed32, put_oneof_blob, put_oneof_fixed64, put_oneof_uint,
+    put_sint,
 };
 use crate::{DecodeError, excerpt};
 
@@ -116,7 +117,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         let kind = match self.field.kind {
             Kind::Text => "string",
             Kind::Bool => "boolean",
-            Kind::Uint32 | Kind::Int64 | Kind::Fixed64 | Kind::Sfixed64 | Kind::Fixed32 => "integer",
+            Kind::Uint32
+            | Kind::Uint64
+            | Kind::Sint32
+            | Kind::Int64
+            | Kind::Fixed64
+            | Kind::Sfixed64
+            | Kind::Fixed32 => "integer",
             Kind::Double => "number",
             Kind::Id => "id in hex",
             Kind::Blob => "base64",
@@ -184,7 +191,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                     (None, Err(_)) => return Err(invalid(&self)),
                 }
             }
-            Kind::Uint32 | Kind::Int64 | Kind::Fixed64 | Kind::Sfixed64 | Kind::Fixed32 => {
+            Kind::Uint32
+            | Kind::Uint64
+            | Kind::Sint32
+            | Kind::Int64
+            | Kind::Fixed64
+            | Kind::Sfixed64
+            | Kind::Fixed32 => {
                 let value = text.parse::<i128>().map_err(|_| invalid(&self))?;
                 return self.put_integer(value);
             }
@@ -234,6 +247,14 @@ impl ValueSeed<'_> {
                 } else {
                     put_oneof_fixed64(self.out, number, bits);
                 }
+            }
+            Kind::Uint64 => {
+                let value = u64::try_from(value).map_err(|_| out_of_range(&self))?;
+                put_oneof_uint(self.out, number, value);
+            }
+            Kind::Sint32 => {
+                let value = i32::try_from(value).map_err(|_| out_of_range(&self))?;
+                put_sint(self.out, number, i64::from(value));
             }
             Kind::Fixed64 => {
                 let value = u64::try_from(value).map_err(|_| out_of_range(&self))?;
@@ -332,6 +353,8 @@ fn write_value(
         Kind::Bool => push_json(out, &(value.varint()? != 0)),
         Kind::Uint32 | Kind::Enum(_) => push_json(out, &value.varint()?),
         Kind::Int64 => push_json(out, &value.int()?.to_string()),
+        Kind::Uint64 => push_json(out, &value.varint()?.to_string()),
+        Kind::Sint32 => push_json(out, &value.sint32()?),
         Kind::Fixed64 => push_json(out, &value.fixed64()?.to_string()),
         Kind::Sfixed64 => push_json(out, &value.fixed64()?.cast_signed().to_string()),
         Kind::Fixed32 => push_json(out, &value.fixed32()?),

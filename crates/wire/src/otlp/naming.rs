@@ -1,4 +1,4 @@
-//! OTLP names as Prometheus 3 writes them (`UnderscoreEscapingWithSuffixes`).
+//! OTLP names as Prometheus 3 writes them, by the four strategies of [`TranslationStrategy`]; by the default one:
 //!
 //! ```text
 //! http.server.request.duration, unit s, histogram        http_server_request_duration_seconds
@@ -8,6 +8,8 @@
 //! ```
 
 use std::borrow::Cow;
+
+use super::options::{MetricOptions, TranslationStrategy};
 
 /// What a metric is, as far as its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +61,16 @@ const PER_UNITS: &[(&str, &str)] = &[
 ];
 
 /// The name of a metric family.
-pub(super) fn metric_name(name: &str, unit: &str, shape: Shape) -> String {
+pub(super) fn metric_name(name: &str, unit: &str, shape: Shape, strategy: TranslationStrategy) -> String {
+    match (strategy.escapes(), strategy.has_suffixes()) {
+        (true, true) => escaped_with_suffixes(name, unit, shape),
+        (true, false) => escaped(name),
+        (false, true) => plain_with_suffixes(name, unit, shape),
+        (false, false) => name.to_owned(),
+    }
+}
+
+fn escaped_with_suffixes(name: &str, unit: &str, shape: Shape) -> String {
     let mut words = words(name);
     let (main, per) = unit_words(unit);
     if !main.is_empty() && !words.contains(&main) {
@@ -68,17 +79,58 @@ pub(super) fn metric_name(name: &str, unit: &str, shape: Shape) -> String {
     if !per.is_empty() && !words.contains(&per) {
         words.extend(["per".to_owned(), per]);
     }
-    let ending = match shape {
-        Shape::MonotonicSum => Some("total"),
-        Shape::Gauge if unit.trim() == "1" => Some("ratio"),
-        Shape::Gauge | Shape::Other => None,
-    };
-    if let Some(ending) = ending {
+    if let Some(ending) = ending(unit, shape) {
         words.retain(|word| word != ending);
         words.push(ending.to_owned());
     }
-    let joined = words.join("_");
-    if joined.starts_with(|first: char| first.is_ascii_digit()) { format!("_{joined}") } else { joined }
+    not_starting_with_digit(words.join("_"))
+}
+
+/// Runs of characters that are neither letter, digit, colon nor `_` become one `_`; at the ends they vanish.
+fn escaped(name: &str) -> String {
+    let parts = name.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':' || c == '_'));
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    not_starting_with_digit(parts.join("_"))
+}
+
+fn not_starting_with_digit(name: String) -> String {
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+/// The name as it is, with the suffixes it does not have yet: unit, then per unit, then ending.
+fn plain_with_suffixes(name: &str, unit: &str, shape: Shape) -> String {
+    let (main, per) = unit_words(unit);
+    let per = if per.is_empty() { per } else { format!("per_{per}") };
+    let ending = ending(unit, shape).unwrap_or_default();
+    let mut name = without_suffix(without_suffix(name, ending), &per).to_owned();
+    if !main.is_empty() && !name.ends_with(&main) {
+        name = format!("{name}_{main}");
+    }
+    for suffix in [per.as_str(), ending] {
+        if !suffix.is_empty() {
+            name = format!("{name}_{suffix}");
+        }
+    }
+    name
+}
+
+fn ending(unit: &str, shape: Shape) -> Option<&'static str> {
+    match shape {
+        Shape::MonotonicSum => Some("total"),
+        Shape::Gauge if unit.trim() == "1" => Some("ratio"),
+        Shape::Gauge | Shape::Other => None,
+    }
+}
+
+/// The name without `suffix` and the character before it, if something is left.
+fn without_suffix<'n>(name: &'n str, suffix: &str) -> &'n str {
+    let stem = Some(suffix).filter(|suffix| !suffix.is_empty()).and_then(|suffix| name.strip_suffix(suffix));
+    let stem = stem.and_then(|stem| {
+        let mut chars = stem.chars();
+        chars.next_back()?;
+        Some(chars.as_str())
+    });
+    stem.filter(|stem| !stem.is_empty()).unwrap_or(name)
 }
 
 /// The unit in metadata: `bytes_per_second`.
@@ -111,22 +163,43 @@ fn unit_word(unit: &str, table: &[(&str, &str)]) -> String {
     known.map_or_else(|| words(unit).join("_"), |(_, word)| (*word).to_owned())
 }
 
-/// The name of a label: other characters than letters, digits and `_` become `_`; one that then starts with a digit or
-/// a single `_` gets `key` before it.
-pub(super) fn label_name(key: &str) -> Cow<'_, str> {
+/// The name of a label. With escaping, other characters than letters, digits and `_` become `_`; one that then starts
+/// with a digit or a single `_` gets `key` before it.
+pub(super) fn label_name<'k>(key: &'k str, options: &MetricOptions) -> Cow<'k, str> {
+    if !options.strategy.escapes() {
+        return key.into();
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let escaped: Cow<'_, str> = if key.chars().all(is_plain) {
+    let mut escaped: Cow<'_, str> = if key.chars().all(is_plain) {
         key.into()
     } else {
         key.chars().map(|c| if is_plain(c) { c } else { '_' }).collect::<String>().into()
     };
+    if !options.label_name_preserve_multiple_underscores && escaped.contains("__") {
+        escaped = single_underscores(&escaped).into();
+    }
+    let is_private = escaped.starts_with('_') && !escaped.starts_with("__");
     if escaped.starts_with(|first: char| first.is_ascii_digit()) {
         format!("key_{escaped}").into()
-    } else if escaped.starts_with('_') && !escaped.starts_with("__") {
+    } else if options.label_name_underscore_sanitization && is_private {
         format!("key{escaped}").into()
     } else {
         escaped
     }
+}
+
+/// Names of the form `__…__` are reserved and stay.
+fn single_underscores(name: &str) -> String {
+    if name.starts_with("__") && name.ends_with("__") && name.len() > 4 {
+        return name.to_owned();
+    }
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c != '_' || !out.ends_with('_') {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]

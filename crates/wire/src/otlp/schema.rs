@@ -28,6 +28,10 @@ pub(super) enum Kind {
     Uint32,
     /// varint; JSON string
     Int64,
+    /// varint, unsigned; JSON string
+    Uint64,
+    /// zigzag varint; JSON number
+    Sint32,
     /// 8 bytes; JSON string
     Fixed64,
     /// 8 bytes, signed; JSON string
@@ -209,7 +213,11 @@ static RESOURCE_METRICS: Message = Message {
 };
 static SCOPE_METRICS: Message = Message {
     name: "ScopeMetrics",
-    fields: &[one(1, "scope", Kind::Message(&SCOPE)), many(2, "metrics", Kind::Message(&METRIC))],
+    fields: &[
+        one(1, "scope", Kind::Message(&SCOPE)),
+        many(2, "metrics", Kind::Message(&METRIC)),
+        one(3, "schemaUrl", Kind::Text),
+    ],
 };
 static METRIC: Message = Message {
     name: "Metric",
@@ -239,6 +247,7 @@ static NUMBER_POINT: Message = Message {
         one(2, "startTimeUnixNano", Kind::Fixed64),
         one(3, "timeUnixNano", Kind::Fixed64),
         one(4, "asDouble", Kind::Double),
+        many(5, "exemplars", Kind::Message(&EXEMPLAR)),
         one(6, "asInt", Kind::Sfixed64),
         many(7, "attributes", Kind::Message(&KEY_VALUE)),
         one(8, "flags", Kind::Uint32),
@@ -260,17 +269,49 @@ static HISTOGRAM_POINT: Message = Message {
         one(5, "sum", Kind::Double),
         many(6, "bucketCounts", Kind::Fixed64),
         many(7, "explicitBounds", Kind::Double),
+        many(8, "exemplars", Kind::Message(&EXEMPLAR)),
         many(9, "attributes", Kind::Message(&KEY_VALUE)),
         one(10, "flags", Kind::Uint32),
     ],
 };
-/// Only counted, so its points need no fields.
+static EXEMPLAR: Message = Message {
+    name: "Exemplar",
+    fields: &[
+        one(2, "timeUnixNano", Kind::Fixed64),
+        one(3, "asDouble", Kind::Double),
+        one(4, "spanId", Kind::Id),
+        one(5, "traceId", Kind::Id),
+        one(6, "asInt", Kind::Sfixed64),
+        many(7, "filteredAttributes", Kind::Message(&KEY_VALUE)),
+    ],
+};
 static EXPONENTIAL_HISTOGRAM: Message = Message {
     name: "ExponentialHistogram",
     fields: &[
-        many(1, "dataPoints", Kind::Message(&UNREAD)),
+        many(1, "dataPoints", Kind::Message(&EXPONENTIAL_POINT)),
         one(2, "aggregationTemporality", Kind::Enum(TEMPORALITIES)),
     ],
+};
+static EXPONENTIAL_POINT: Message = Message {
+    name: "ExponentialHistogramDataPoint",
+    fields: &[
+        many(1, "attributes", Kind::Message(&KEY_VALUE)),
+        one(2, "startTimeUnixNano", Kind::Fixed64),
+        one(3, "timeUnixNano", Kind::Fixed64),
+        one(4, "count", Kind::Fixed64),
+        one(5, "sum", Kind::Double),
+        one(6, "scale", Kind::Sint32),
+        one(7, "zeroCount", Kind::Fixed64),
+        one(8, "positive", Kind::Message(&EXPONENTIAL_BUCKETS)),
+        one(9, "negative", Kind::Message(&EXPONENTIAL_BUCKETS)),
+        one(10, "flags", Kind::Uint32),
+        many(11, "exemplars", Kind::Message(&EXEMPLAR)),
+        one(14, "zeroThreshold", Kind::Double),
+    ],
+};
+static EXPONENTIAL_BUCKETS: Message = Message {
+    name: "Buckets",
+    fields: &[one(1, "offset", Kind::Sint32), many(2, "bucketCounts", Kind::Uint64)],
 };
 static SUMMARY: Message =
     Message { name: "Summary", fields: &[many(1, "dataPoints", Kind::Message(&SUMMARY_POINT))] };
