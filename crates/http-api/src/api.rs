@@ -2,19 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
+use axum::response::Response;
 use clock::Clock;
-use eino_metrics_core::Registry;
+use eino_metrics_core::{Counter, Registry};
+use http::StatusCode;
 use model::{MetricSink, MetricSource, SpanSink, SpanSource};
 use tokio::sync::Semaphore;
 use wire::otlp::Deltas;
 
 use crate::admin::{ProcessControl, StoreAdmin};
 use crate::cors::CorsOrigin;
-use crate::error::ApiError;
+use crate::error::{ApiError, json_response};
 use crate::ingest::ReceiveMetrics;
 use crate::live::Live;
+use crate::outlet::{Gone, Outlet, OutletLimits};
+use crate::query_gate::{QueryGate, Ticket};
 
 /// Shared state of the handlers. Clones are cheap.
 #[derive(Clone)]
@@ -78,6 +83,12 @@ pub struct HttpLimits {
     pub delta_streams_max: usize,
     /// Most queries that run at the same time; others wait.
     pub query_concurrency: usize,
+    /// Most queries that wait; more are refused.
+    pub query_queue: usize,
+    /// Most large answers that are sent at the same time; more are refused.
+    pub streams_max: usize,
+    /// Longest wait for a client that takes nothing of its answer.
+    pub answer_stall: Duration,
     /// Most traces that one report reads; a larger window is sampled evenly by trace id.
     pub report_traces_max: usize,
 }
@@ -90,6 +101,9 @@ impl Default for HttpLimits {
             ingest_concurrency: 32,
             delta_streams_max: 200_000,
             query_concurrency: 20,
+            query_queue: 1_000,
+            streams_max: 64,
+            answer_stall: Duration::from_secs(60),
             report_traces_max: 20_000,
         }
     }
@@ -100,7 +114,9 @@ pub(crate) struct Shared {
     pub(crate) receive: ReceiveMetrics,
     pub(crate) deltas: Deltas,
     ingest_permits: Semaphore,
-    query_permits: Semaphore,
+    queries: QueryGate,
+    outlets: OutletLimits,
+    answers_broken: [Counter; 2],
 }
 
 impl std::ops::Deref for Api {
@@ -129,8 +145,23 @@ impl Api {
         let receive = ReceiveMetrics::new(&parts.registry);
         let deltas = Deltas::new(parts.limits.delta_streams_max);
         let ingest_permits = Semaphore::new(parts.limits.ingest_concurrency);
-        let query_permits = Semaphore::new(parts.limits.query_concurrency);
-        Self(Arc::new(Shared { parts, receive, deltas, ingest_permits, query_permits }))
+        let limits = &parts.limits;
+        let queries = QueryGate::new(
+            limits.query_concurrency,
+            limits.query_queue,
+            parts.clock.clone(),
+            &parts.registry,
+        );
+        let outlets = OutletLimits {
+            stall: limits.answer_stall,
+            streams: Arc::new(Semaphore::new(limits.streams_max)),
+            streams_max: limits.streams_max,
+        };
+        let answers_broken = ["client_stalled", "answer_streams"].map(|reason| {
+            let help = "Answers that were not sent to their end because of a limit, by reason.";
+            parts.registry.counter_with("eino_http_answers_refused_total", help, &[("reason", reason)])
+        });
+        Self(Arc::new(Shared { parts, receive, deltas, ingest_permits, queries, outlets, answers_broken }))
     }
 
     /// Running totals of OTLP deltas.
@@ -150,12 +181,52 @@ impl Api {
         self.blocking(&self.0.ingest_permits, work).await
     }
 
-    /// Runs a query on a blocking thread, at most `query_concurrency` at a time.
+    /// Runs a question on a blocking thread, at most `query_concurrency` at a time.
     pub(crate) async fn query<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Api) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.blocking(&self.0.query_permits, work).await
+        let (ticket, _watch) = self.0.queries.enter(self.engine.config().timeout).await?;
+        let api = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&api);
+            drop(ticket);
+            done
+        });
+        done.await.unwrap_or_else(panicked)
+    }
+
+    /// As [`query`](Self::query), and streams what `write` makes of the result as JSON. The place among the running
+    /// queries is given back before the first byte is written: slow clients hold up nobody.
+    pub(crate) async fn stream<T: 'static>(
+        &self,
+        timeout: Option<Duration>,
+        run: impl FnOnce(&Api, &Ticket) -> Result<T, ApiError> + Send + 'static,
+        write: impl FnOnce(T, Outlet) -> Result<(), Gone> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let timeout_max = self.engine.config().timeout;
+        let timeout = timeout.map_or(timeout_max, |timeout| timeout.min(timeout_max));
+        let (ticket, _watch) = self.0.queries.enter(timeout).await?;
+        let (outlet, opening) = Outlet::new(self.0.outlets.clone());
+        let api = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = run(&api, &ticket);
+            drop(ticket);
+            match result {
+                Ok(result) => api.note(write(result, outlet)),
+                Err(error) => outlet.refuse(error),
+            }
+        });
+        Ok(json_response(StatusCode::OK, opening.body().await?))
+    }
+
+    fn note(&self, written: Result<(), Gone>) {
+        let [stalled, refused] = &self.0.answers_broken;
+        match written {
+            Ok(()) | Err(Gone::Closed) => {}
+            Err(Gone::Stalled) => stalled.inc(),
+            Err(Gone::Refused) => refused.inc(),
+        }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -167,9 +238,11 @@ impl Api {
             permits.acquire().await.map_err(|_| ApiError::Unavailable("the server is stopping".into()))?;
         let api = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&api)).await;
-        done.unwrap_or_else(|error| {
-            tracing::error!(%error, "a request's work panicked");
-            Err(ApiError::Internal("the request failed inside the server; see its log".into()))
-        })
+        done.unwrap_or_else(panicked)
     }
+}
+
+fn panicked<T>(error: tokio::task::JoinError) -> Result<T, ApiError> {
+    tracing::error!(%error, "a request's work panicked");
+    Err(ApiError::Internal("the request failed inside the server; see its log".into()))
 }

@@ -11,10 +11,13 @@
 //! ```
 //! - Handlers parse, call one engine or store on a blocking thread, and write the answer. No state but [`Api`].
 //! - Bodies are bounded before and after decompression; what is refused is counted with a reason.
+//! - Answers are written while they are sent ([`outlet`]) and compressed on the way ([`compress`]); a client that
+//!   leaves ends its query ([`query_gate`]).
 //! - Unknown API paths are 404, never the UI's page.
 
 mod admin;
 mod api;
+mod compress;
 mod cors;
 mod eino;
 mod error;
@@ -22,10 +25,12 @@ mod gate;
 mod ingest;
 mod jaeger;
 mod live;
+mod outlet;
 mod own;
 mod pages;
 mod params;
 mod prometheus;
+mod query_gate;
 mod report_source;
 
 pub use admin::{
@@ -50,6 +55,7 @@ pub fn main_router(api: Api) -> Router {
         .merge(own::routes())
         .fallback(pages::page)
         .layer(middleware::from_fn_with_state(api.clone(), cors::answer))
+        .layer(middleware::from_fn(compress::answer))
         .with_state(api)
 }
 

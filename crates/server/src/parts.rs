@@ -220,7 +220,8 @@ fn engine_config(config: &Config) -> EngineConfig {
     EngineConfig {
         samples_max: config.limits.query_samples.unwrap_or(default.samples_max),
         timeout: config.limits.query_timeout.unwrap_or(default.timeout),
-        threads_max: threads.min(8),
+        // One is left for queries that are answered in a moment.
+        threads_max: threads.saturating_sub(1).clamp(1, 8),
         ..default
     }
 }
@@ -237,6 +238,8 @@ fn http_limits(config: &Config) -> HttpLimits {
         ingest_concurrency: or(limits.ingest_concurrency, default.ingest_concurrency),
         delta_streams_max: or(limits.delta_streams, default.delta_streams_max),
         query_concurrency: or(limits.query_concurrency, default.query_concurrency),
+        query_queue: or(limits.query_queue, default.query_queue),
+        streams_max: or(limits.answer_streams, default.streams_max),
         ..default
     }
 }

@@ -13,7 +13,7 @@ pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiErro
     let collected = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             ApiError::TooLarge(format!(
-                "body is larger than the limit of {limit} bytes (http.body_bytes_max)"
+                "body is larger than the limit of {limit} bytes (limits.request_body)"
             ))
         } else {
             ApiError::BadData(format!("the body ended early: {error}"))

@@ -6,12 +6,14 @@ use http::StatusCode;
 use model::{Exemplar, LabelSet};
 use promql::ExprKind;
 
-use super::json::{envelope, push_labels, push_time, push_value};
+use super::json::{push_comma, push_labels, write_list};
 use super::metadata::range;
+use super::number::{push_time, push_value};
 use super::query::parse;
 use super::{Answer, params};
 use crate::Api;
-use crate::error::{ApiError, json_response};
+use crate::error::ApiError;
+use crate::query_gate::Ticket;
 
 /// Exemplars of every series that the query reads. A query without a selector has no answer: 204, as in Prometheus.
 pub(super) async fn exemplars(State(api): State<Api>, request: Request) -> Answer {
@@ -30,29 +32,26 @@ pub(super) async fn exemplars(State(api): State<Api>, request: Request) -> Answe
     if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let found = api.query(move |api| Ok(api.metric_source.exemplars(&selectors, range_ms)?)).await?;
-    Ok(json_response(StatusCode::OK, envelope(&exemplar_list(&found), &[], &[])))
+    let select = move |api: &Api, _: &Ticket| Ok(api.metric_source.exemplars(&selectors, range_ms)?);
+    let write = |found, outlet| write_list(outlet, found, &[], push_series);
+    api.stream(None, select, write).await
 }
 
-fn exemplar_list(found: &[(LabelSet, Vec<Exemplar>)]) -> String {
-    let mut out = String::from("[");
-    for (index, (labels, exemplars)) in found.iter().enumerate() {
-        out.push_str(if index == 0 { "{\"seriesLabels\":" } else { ",{\"seriesLabels\":" });
-        push_labels(&mut out, labels);
-        out.push_str(",\"exemplars\":[");
-        for (index, exemplar) in exemplars.iter().enumerate() {
-            out.push_str(if index == 0 { "{\"labels\":" } else { ",{\"labels\":" });
-            push_labels(&mut out, &exemplar.labels);
-            out.push_str(",\"value\":\"");
-            push_value(&mut out, exemplar.value);
-            out.push_str("\",\"timestamp\":");
-            push_time(&mut out, exemplar.ts_ms);
-            out.push('}');
-        }
-        out.push_str("]}");
+fn push_series(out: &mut String, (labels, exemplars): &(LabelSet, Vec<Exemplar>)) {
+    out.push_str("{\"seriesLabels\":");
+    push_labels(out, labels);
+    out.push_str(",\"exemplars\":[");
+    for (index, exemplar) in exemplars.iter().enumerate() {
+        push_comma(out, index);
+        out.push_str("{\"labels\":");
+        push_labels(out, &exemplar.labels);
+        out.push_str(",\"value\":\"");
+        push_value(out, exemplar.value);
+        out.push_str("\",\"timestamp\":");
+        push_time(out, exemplar.ts_ms);
+        out.push('}');
     }
-    out.push(']');
-    out
+    out.push_str("]}");
 }
 
 #[cfg(test)]
@@ -63,10 +62,12 @@ mod tests {
     fn exemplars_are_listed_per_series() {
         let set = |name, value| LabelSet::from_pairs([(name, value)]).expect("valid");
         let exemplar = Exemplar { labels: set("trace_id", "ab"), value: 0.25, ts_ms: 1_500 };
+        let mut out = String::new();
+        push_series(&mut out, &(set("job", "a"), vec![exemplar]));
         assert_eq!(
-            exemplar_list(&[(set("job", "a"), vec![exemplar]), (set("job", "b"), Vec::new())]),
-            "[{\"seriesLabels\":{\"job\":\"a\"},\"exemplars\":[{\"labels\":{\"trace_id\":\"ab\"},\"value\":\"0.25\",\
-             \"timestamp\":1.5}]},{\"seriesLabels\":{\"job\":\"b\"},\"exemplars\":[]}]"
+            out,
+            "{\"seriesLabels\":{\"job\":\"a\"},\"exemplars\":[{\"labels\":{\"trace_id\":\"ab\"},\"value\":\"0.25\",\
+             \"timestamp\":1.5}]}"
         );
     }
 }

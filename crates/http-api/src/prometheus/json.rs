@@ -1,89 +1,146 @@
-//! Query results in Prometheus's JSON, written straight into one buffer.
-
-use std::fmt::Write;
+//! Query results in Prometheus's JSON, written while they are sent: see [`crate::outlet`].
 
 use model::LabelSet;
-use promql::{MatrixSeries, QueryResult, SampleValue, Value};
+use promql::{MatrixSeries, QueryResult, SampleValue, Value, VectorSample};
 
 use super::json_histogram::push_histogram_sample;
+use super::number::{push, push_time, push_value};
+use crate::outlet::{Gone, Outlet};
+
+/// Samples of one series between two looks at how much is written.
+const SAMPLES_PER_LOOK: usize = 256;
 
 /// The success envelope around already written data.
 pub(crate) fn envelope(data: &str, warnings: &[String], infos: &[String]) -> String {
     let mut out = String::with_capacity(data.len() + 64);
-    out.push_str("{\"status\":\"success\",\"data\":");
+    out.push_str(OPEN);
     out.push_str(data);
-    for (name, texts) in [("warnings", warnings), ("infos", infos)] {
-        if !texts.is_empty() {
-            push(&mut out, format_args!(",\"{name}\":{}", serde_json::json!(texts)));
-        }
-    }
-    out.push('}');
+    close(&mut out, warnings, infos);
     out
 }
 
-/// `{"resultType":…,"result":…}`.
-pub(crate) fn query_data(result: &QueryResult) -> String {
-    let mut out = String::new();
-    match &result.value {
-        Value::Scalar { ts_ms, value } => {
-            out.push_str("{\"resultType\":\"scalar\",\"result\":");
-            push_sample(&mut out, *ts_ms, *value);
-        }
-        Value::String { ts_ms, value } => {
-            out.push_str("{\"resultType\":\"string\",\"result\":[");
-            push_time(&mut out, *ts_ms);
-            push(&mut out, format_args!(",{}]", serde_json::json!(value)));
-        }
-        Value::Vector(samples) => {
-            out.push_str("{\"resultType\":\"vector\",\"result\":[");
-            for (index, sample) in samples.iter().enumerate() {
-                push_metric(&mut out, index, &sample.labels);
-                match &sample.value {
-                    SampleValue::Float(value) => {
-                        out.push_str(",\"value\":");
-                        push_sample(&mut out, sample.ts_ms, *value);
-                    }
-                    SampleValue::Histogram(histogram) => {
-                        out.push_str(",\"histogram\":");
-                        push_histogram_sample(&mut out, sample.ts_ms, histogram);
-                    }
-                }
-                out.push('}');
-            }
-            out.push(']');
-        }
-        Value::Matrix(series) => {
-            out.push_str("{\"resultType\":\"matrix\",\"result\":[");
-            for (index, series) in series.iter().enumerate() {
-                push_metric(&mut out, index, &series.labels);
-                push_samples(&mut out, series);
-                out.push('}');
-            }
-            out.push(']');
+const OPEN: &str = "{\"status\":\"success\",\"data\":";
+
+fn close(out: &mut String, warnings: &[String], infos: &[String]) {
+    for (name, texts) in [("warnings", warnings), ("infos", infos)] {
+        if !texts.is_empty() {
+            push(out, format_args!(",\"{name}\":{}", serde_json::json!(texts)));
         }
     }
     out.push('}');
-    out
+}
+
+/// A whole answer to a query; `stats` is a JSON value or empty. Series are freed as they are written.
+pub(crate) fn write_result(mut outlet: Outlet, result: QueryResult, stats: &str) -> Result<(), Gone> {
+    outlet.text().push_str(OPEN);
+    write_value(&mut outlet, result.value)?;
+    let out = outlet.text();
+    if !stats.is_empty() {
+        out.push_str(",\"stats\":");
+        out.push_str(stats);
+    }
+    out.push('}');
+    close(out, &result.warnings, &result.infos);
+    outlet.finish()
+}
+
+/// A whole answer that is a list; `push` writes one item.
+pub(crate) fn write_list<T>(
+    mut outlet: Outlet,
+    items: Vec<T>,
+    warnings: &[String],
+    push: fn(&mut String, &T),
+) -> Result<(), Gone> {
+    outlet.text().push_str(OPEN);
+    outlet.text().push('[');
+    for (index, item) in items.into_iter().enumerate() {
+        push_comma(outlet.text(), index);
+        push(outlet.text(), &item);
+        outlet.relieve()?;
+    }
+    outlet.text().push(']');
+    close(outlet.text(), warnings, &[]);
+    outlet.finish()
+}
+
+/// `{"resultType":…,"result":…` without the closing brace.
+fn write_value(outlet: &mut Outlet, value: Value) -> Result<(), Gone> {
+    match value {
+        Value::Scalar { ts_ms, value } => {
+            outlet.text().push_str("{\"resultType\":\"scalar\",\"result\":");
+            push_sample(outlet.text(), ts_ms, value);
+        }
+        Value::String { ts_ms, value } => {
+            outlet.text().push_str("{\"resultType\":\"string\",\"result\":[");
+            push_time(outlet.text(), ts_ms);
+            push(outlet.text(), format_args!(",{}]", serde_json::json!(value)));
+        }
+        Value::Vector(samples) => {
+            outlet.text().push_str("{\"resultType\":\"vector\",\"result\":[");
+            for (index, sample) in samples.into_iter().enumerate() {
+                push_vector_sample(outlet.text(), index, &sample);
+                outlet.relieve()?;
+            }
+            outlet.text().push(']');
+        }
+        Value::Matrix(series) => {
+            outlet.text().push_str("{\"resultType\":\"matrix\",\"result\":[");
+            for (index, series) in series.into_iter().enumerate() {
+                push_metric(outlet.text(), index, &series.labels);
+                write_samples(outlet, &series)?;
+                outlet.text().push('}');
+                outlet.relieve()?;
+            }
+            outlet.text().push(']');
+        }
+    }
+    Ok(())
+}
+
+fn push_vector_sample(out: &mut String, index: usize, sample: &VectorSample) {
+    push_metric(out, index, &sample.labels);
+    match &sample.value {
+        SampleValue::Float(value) => {
+            out.push_str(",\"value\":");
+            push_sample(out, sample.ts_ms, *value);
+        }
+        SampleValue::Histogram(histogram) => {
+            out.push_str(",\"histogram\":");
+            push_histogram_sample(out, sample.ts_ms, histogram);
+        }
+    }
+    out.push('}');
 }
 
 /// `,"values":[…]` and `,"histograms":[…]`: each only if there is any.
-fn push_samples(out: &mut String, series: &MatrixSeries) {
+fn write_samples(outlet: &mut Outlet, series: &MatrixSeries) -> Result<(), Gone> {
     if !series.ts_ms.is_empty() {
-        out.push_str(",\"values\":[");
-        for (index, (ts_ms, value)) in series.ts_ms.iter().zip(&series.values).enumerate() {
-            push_comma(out, index);
-            push_sample(out, *ts_ms, *value);
+        outlet.text().push_str(",\"values\":[");
+        for (start, times) in chunks(&series.ts_ms) {
+            let out = outlet.text();
+            let values = series.values.get(start..).unwrap_or_default();
+            for (index, (ts_ms, value)) in times.iter().zip(values).enumerate() {
+                push_comma(out, start + index);
+                push_sample(out, *ts_ms, *value);
+            }
+            outlet.relieve()?;
         }
-        out.push(']');
+        outlet.text().push(']');
     }
     if !series.histograms.is_empty() {
-        out.push_str(",\"histograms\":[");
+        outlet.text().push_str(",\"histograms\":[");
         for (index, (ts_ms, histogram)) in series.histograms.iter().enumerate() {
-            push_comma(out, index);
-            push_histogram_sample(out, *ts_ms, histogram);
+            push_comma(outlet.text(), index);
+            push_histogram_sample(outlet.text(), *ts_ms, histogram);
+            outlet.relieve()?;
         }
-        out.push(']');
+        outlet.text().push(']');
     }
+    Ok(())
+}
+
+fn chunks(times: &[i64]) -> impl Iterator<Item = (usize, &[i64])> {
+    times.chunks(SAMPLES_PER_LOOK).enumerate().map(|(number, part)| (number * SAMPLES_PER_LOOK, part))
 }
 
 pub(super) fn push_comma(out: &mut String, index: usize) {
@@ -131,77 +188,9 @@ fn push_sample(out: &mut String, ts_ms: i64, value: f64) {
     out.push_str("\"]");
 }
 
-/// Milliseconds as seconds with at most three decimals.
-pub(super) fn push_time(out: &mut String, ts_ms: i64) {
-    let sign = if ts_ms < 0 { "-" } else { "" };
-    let (seconds, millis) = (ts_ms.unsigned_abs() / 1_000, ts_ms.unsigned_abs() % 1_000);
-    push(out, format_args!("{sign}{seconds}"));
-    if millis > 0 {
-        let digits = format!(".{millis:03}");
-        out.push_str(digits.trim_end_matches('0'));
-    }
-}
-
-/// A value as Prometheus writes it: shortest decimal form that reads back, exponent only when very small or large.
-pub(crate) fn push_value(out: &mut String, value: f64) {
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else if value != 0.0 && (value.abs() < 1e-6 || value.abs() >= 1e21) {
-        let text = format!("{value:e}");
-        // Go writes the sign of a positive exponent.
-        match text.split_once("e-") {
-            Some(_) => out.push_str(&text),
-            None => out.push_str(&text.replace('e', "e+")),
-        }
-    } else {
-        push(out, format_args!("{value}"));
-    }
-}
-
-pub(super) fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
-    out.write_fmt(arguments).expect("writing to a String does not fail");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_read_like_prometheus_values() {
-        let cases = [
-            (0.0, "0"),
-            (-0.0, "-0"),
-            (1.5, "1.5"),
-            (1e20, "100000000000000000000"),
-            (1e21, "1e+21"),
-            (1.5e-7, "1.5e-7"),
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ];
-        for (value, want) in cases {
-            let mut out = String::new();
-            push_value(&mut out, value);
-            assert_eq!(out, want);
-        }
-    }
-
-    #[test]
-    fn times_have_up_to_three_decimals() {
-        for (ts_ms, want) in [
-            (0, "0"),
-            (1_500, "1.5"),
-            (1_435_781_430_781, "1435781430.781"),
-            (-1_001, "-1.001"),
-            (10, "0.01"),
-        ] {
-            let mut out = String::new();
-            push_time(&mut out, ts_ms);
-            assert_eq!(out, want);
-        }
-    }
 
     #[test]
     fn strings_are_escaped() {

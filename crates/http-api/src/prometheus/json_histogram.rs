@@ -8,7 +8,8 @@
 
 use model::{Bucket, Histogram};
 
-use super::json::{push, push_comma, push_time, push_value};
+use super::json::push_comma;
+use super::number::{push, push_time, push_value};
 
 pub(super) fn push_histogram_sample(out: &mut String, ts_ms: i64, histogram: &Histogram) {
     out.push('[');

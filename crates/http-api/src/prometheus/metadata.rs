@@ -6,12 +6,13 @@ use axum::extract::{Path, Request, State};
 use http::StatusCode;
 use model::{LabelSet, Matcher, TimeRange};
 
-use super::json::{envelope, push_labels};
+use super::json::{envelope, push_labels, push_string, write_list};
 use super::label_name::unescape_label_name;
 use super::{Answer, params};
 use crate::Api;
 use crate::error::{ApiError, json_response};
 use crate::params::{Params, refused};
+use crate::query_gate::Ticket;
 
 /// Prometheus's first and last moment, in milliseconds: the range of a question that names none.
 const TIME_MIN_MS: i64 = -9_223_309_901_257_974_000;
@@ -22,8 +23,8 @@ pub(super) async fn labels(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
     let (limit, range_ms) = (limit(&params)?, range(&params)?);
     let selectors = selectors(&params).map_err(ApiError::BadData)?;
-    let names = api.query(move |api| Ok(api.metric_source.label_names(&selectors, range_ms)?)).await?;
-    list(names, limit)
+    let names = move |api: &Api| Ok(api.metric_source.label_names(&selectors, range_ms)?);
+    list(&api, names, limit).await
 }
 
 pub(super) async fn label_values(
@@ -38,9 +39,8 @@ pub(super) async fn label_values(
     }
     let (limit, range_ms) = (limit(&params)?, range(&params)?);
     let selectors = selectors(&params).map_err(ApiError::BadData)?;
-    let values =
-        api.query(move |api| Ok(api.metric_source.label_values(&name, &selectors, range_ms)?)).await?;
-    list(values, limit)
+    let values = move |api: &Api| Ok(api.metric_source.label_values(&name, &selectors, range_ms)?);
+    list(&api, values, limit).await
 }
 
 pub(super) async fn series(State(api): State<Api>, request: Request) -> Answer {
@@ -50,17 +50,13 @@ pub(super) async fn series(State(api): State<Api>, request: Request) -> Answer {
     }
     let (limit, range_ms) = (limit(&params)?, range(&params)?);
     let selectors = selectors(&params).map_err(|why| refused("match[]", &why))?;
-    let mut found = api.query(move |api| select(api, &selectors, range_ms)).await?;
-    let warnings = truncated(&mut found, limit);
-    let mut data = String::from("[");
-    for (index, labels) in found.iter().enumerate() {
-        if index > 0 {
-            data.push(',');
-        }
-        push_labels(&mut data, labels);
-    }
-    data.push(']');
-    Ok(json_response(StatusCode::OK, envelope(&data, &warnings, &[])))
+    let found = move |api: &Api, _: &Ticket| {
+        let mut found = select(api, &selectors, range_ms)?;
+        let warnings = truncated(&mut found, limit);
+        Ok((found, warnings))
+    };
+    api.stream(None, found, |(found, warnings), outlet| write_list(outlet, found, &warnings, push_labels))
+        .await
 }
 
 fn select(api: &Api, selectors: &[Vec<Matcher>], range_ms: TimeRange) -> Result<Vec<LabelSet>, ApiError> {
@@ -103,9 +99,18 @@ pub(super) fn family_limit(params: &Params, name: &str) -> Result<Option<usize>,
     Ok(usize::try_from(number).ok())
 }
 
-fn list(mut items: Vec<String>, limit: usize) -> Answer {
-    let warnings = truncated(&mut items, limit);
-    Ok(json_response(StatusCode::OK, envelope(&serde_json::json!(items).to_string(), &warnings, &[])))
+async fn list(
+    api: &Api,
+    find: impl FnOnce(&Api) -> Result<Vec<String>, ApiError> + Send + 'static,
+    limit: usize,
+) -> Answer {
+    let find = move |api: &Api, _: &Ticket| {
+        let mut items = find(api)?;
+        let warnings = truncated(&mut items, limit);
+        Ok((items, warnings))
+    };
+    let push = |out: &mut String, item: &String| push_string(out, item);
+    api.stream(None, find, move |(items, warnings), outlet| write_list(outlet, items, &warnings, push)).await
 }
 
 /// Cuts to the limit; a cut is a warning.

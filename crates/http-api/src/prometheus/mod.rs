@@ -8,6 +8,7 @@ mod json_histogram;
 mod label_name;
 mod metadata;
 mod notifications;
+mod number;
 mod query;
 mod rules;
 mod status;

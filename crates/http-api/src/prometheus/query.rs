@@ -1,17 +1,18 @@
 //! `query`, `query_range`, `format_query`, `query_exemplars`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use http::StatusCode;
 use promql::{QueryError, QueryOptions, QueryResult, Value};
 
-use super::json::{envelope, query_data};
+use super::json::write_result;
 use super::metadata::{limit, optional_time_ms, truncated};
 use super::{Answer, data, params};
 use crate::Api;
-use crate::error::{ApiError, json_response};
+use crate::error::ApiError;
 use crate::params::{Params, refused};
+use crate::query_gate::Ticket;
 
 /// Points per series of one range query, as Prometheus bounds them.
 const POINTS_MAX: i64 = 11_000;
@@ -20,27 +21,28 @@ pub(super) async fn instant(State(api): State<Api>, request: Request) -> Answer 
     let params = params(&api, request).await?;
     let limit = limit(&params)?;
     let time_ms = optional_time_ms(&params, "time")?.unwrap_or_else(|| api.clock.unix_ms());
-    let options = options(&params)?;
+    let (timeout, options) = (timeout(&params)?, Options::of(&params)?);
     let expr = parse(&params).map_err(|why| refused("query", &why))?;
-    let body = api.query(move |api| {
-        let result =
-            api.engine.instant_with(&*api.metric_source, &expr, time_ms, &options).map_err(query_error)?;
-        Ok(result_body(result, limit))
-    });
-    Ok(json_response(StatusCode::OK, body.await?))
+    let run = move |api: &Api, ticket: &Ticket| {
+        let options = options.with(ticket);
+        let result = api.engine.instant_with(&*api.metric_source, &expr, time_ms, &options);
+        Ok(cut(result.map_err(query_error)?, limit))
+    };
+    api.stream(timeout, run, |result, outlet| write_result(outlet, result, "")).await
 }
 
 pub(super) async fn range(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
     let limit = limit(&params)?;
     let steps = steps(&params)?;
-    let options = options(&params)?;
+    let (timeout, options) = (timeout(&params)?, Options::of(&params)?);
     let expr = parse(&params).map_err(|why| refused("query", &why))?;
-    let body = api.query(move |api| {
+    let run = move |api: &Api, ticket: &Ticket| {
+        let options = options.with(ticket);
         let result = api.engine.range_with(&*api.metric_source, &expr, steps, &options);
-        Ok(result_body(result.map_err(query_error)?, limit))
-    });
-    Ok(json_response(StatusCode::OK, body.await?))
+        Ok(cut(result.map_err(query_error)?, limit))
+    };
+    api.stream(timeout, run, |result, outlet| write_result(outlet, result, "")).await
 }
 
 /// `start`, `end` and `step` in milliseconds, as Prometheus checks them.
@@ -73,17 +75,34 @@ pub(super) fn parse(params: &Params) -> Result<promql::Expr, String> {
     promql::parse(params.get("query").unwrap_or_default()).map_err(|error| error.to_string())
 }
 
-fn options(params: &Params) -> Result<QueryOptions, ApiError> {
-    let timeout_ms = params.duration_ms("timeout")?;
-    let lookback_ms = params.duration_ms("lookback_delta")?;
-    let not_negative = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
-    Ok(QueryOptions {
-        // A negative one has passed already.
-        timeout: timeout_ms.map(not_negative),
+/// `timeout`; one that has passed already is 0.
+fn timeout(params: &Params) -> Result<Option<Duration>, ApiError> {
+    Ok(params.duration_ms("timeout")?.map(not_negative))
+}
+
+fn not_negative(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
+/// What one query asks for itself.
+struct Options {
+    lookback: Option<Duration>,
+}
+
+impl Options {
+    fn of(params: &Params) -> Result<Self, ApiError> {
+        let lookback = params.duration_ms("lookback_delta")?.map(not_negative);
         // 0 and less = the engine's own.
-        lookback: lookback_ms.map(not_negative).filter(|lookback| !lookback.is_zero()),
-        ..QueryOptions::default()
-    })
+        Ok(Self { lookback: lookback.filter(|lookback| !lookback.is_zero()) })
+    }
+
+    fn with(&self, ticket: &Ticket) -> QueryOptions {
+        QueryOptions {
+            timeout: Some(ticket.time_left),
+            lookback: self.lookback,
+            cancel: Some(Arc::clone(&ticket.cancel)),
+        }
+    }
 }
 
 fn query_error(error: QueryError) -> ApiError {
@@ -97,12 +116,13 @@ fn query_error(error: QueryError) -> ApiError {
     }
 }
 
-fn result_body(mut result: QueryResult, limit: usize) -> String {
-    let cut = match &mut result.value {
+/// Cuts to the limit; a cut is a warning.
+fn cut(mut result: QueryResult, limit: usize) -> QueryResult {
+    let warnings = match &mut result.value {
         Value::Vector(samples) => truncated(samples, limit),
         Value::Matrix(series) => truncated(series, limit),
         Value::Scalar { .. } | Value::String { .. } => Vec::new(),
     };
-    result.warnings.extend(cut);
-    envelope(&query_data(&result), &result.warnings, &result.infos)
+    result.warnings.extend(warnings);
+    result
 }

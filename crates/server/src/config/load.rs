@@ -321,6 +321,8 @@ impl Loader<'_> {
                 request_decoded_bytes: limits.request_decoded.map(|size| size.0),
                 ingest_concurrency: limits.ingest_concurrency,
                 query_concurrency: limits.query_concurrency,
+                query_queue: limits.query_queue,
+                answer_streams: limits.answer_streams,
                 delta_streams: limits.delta_streams,
                 query_samples: limits.query_samples,
                 query_timeout: limits.query_timeout.map(|timeout| timeout.0),

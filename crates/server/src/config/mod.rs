@@ -70,7 +70,12 @@ pub struct Limits {
     /// Bytes of a request's body after decompression.
     pub request_decoded_bytes: Option<u64>,
     pub ingest_concurrency: Option<u64>,
+    /// Queries that run at the same time.
     pub query_concurrency: Option<u64>,
+    /// Queries that wait for their turn.
+    pub query_queue: Option<u64>,
+    /// Large answers that are sent at the same time.
+    pub answer_streams: Option<u64>,
     /// Streams of OTLP deltas that are added up.
     pub delta_streams: Option<u64>,
     /// Samples one query may read.

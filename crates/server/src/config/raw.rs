@@ -251,6 +251,8 @@ pub(super) struct RawLimits {
     pub(super) request_decoded: Option<HumanBytes>,
     pub(super) ingest_concurrency: Option<u64>,
     pub(super) query_concurrency: Option<u64>,
+    pub(super) query_queue: Option<u64>,
+    pub(super) answer_streams: Option<u64>,
     pub(super) delta_streams: Option<u64>,
     pub(super) query_samples: Option<u64>,
     pub(super) query_timeout: Option<HumanDuration>,
