@@ -1,46 +1,69 @@
 //! Blocks: immutable files with the samples of all series over some time.
 //!
 //! ```text
-//! block  := header[16] | data | index | footer[80]            00000003-00000005.blk: cuts 3 to 5, merged
-//! header := "eino.blk" | version u32 | crc32c u32
-//! data   := chunk*                                            all chunks of one series are neighbours
-//! index  := zstd( series* )                                   ascending by labels
-//! series := shared varint | rest bytes                        canonical labels: bytes shared with the previous ones
-//!           | crc32c u32 of the chunks | n varint | (min_ms zigzag | max - min varint | len varint)*n
-//! footer := index_offset | index_bytes | index_raw_bytes | series | samples | min_ms | max_ms | zero   8 bytes each
-//!           | crc32c u32 of the index | crc32c u32 of the footer before it | "eino.end"
+//! block     := header | chunk groups | pages | label sections | directory | footer           00000012.blk
+//!              16 B     by series      128     one per label     where they   112 B
+//!                                      series  name              all are
+//! series id    position in the order of labels; page = id / 128
+//! matchers ──▶ label sections: value → postings (roaring) ──▶ ids ──▶ pages: labels, chunk table ──▶ chunk group
 //! ```
+//! - Opening reads header, footer and directory: a few bytes per 128 series and per label name. Pages and label sections
+//!   are read from the map when a query needs them; decoded pages stay in a cache of bounded size.
+//! - Every byte is under a checksum: groups in their page, pages and label sections in the directory, the directory in
+//!   the footer, header and footer in themselves. Each is checked before it is used for the first time.
 //! - Written to a `.tmp` file, synced, renamed: a name that ends in `.blk` is a whole block, and the footer shows it.
-//! - The index is checked on open and decoded when first asked; the chunks of a series are checked when read.
-//! - A block whose range of cuts lies within another's is what that one was merged from.
+//! - A block names those it was made of, so that a crash before their removal leaves nothing twice.
+//! - Version 1 (one compressed index, no sources) is read, not written.
+//!
+//! Byte by byte: `docs/format/metrics.md`.
 
+mod cache;
+mod directory;
 mod file;
-mod index;
+mod footer;
+mod labels;
+mod page;
+mod read;
 mod set;
+mod v1;
 mod write;
 
-pub(crate) use index::{Block, BlockIndex};
-pub(crate) use set::{BlockSet, Cuts};
+pub(crate) use cache::PageBudget;
+pub(crate) use page::{ChunkEntry, Page, PageSeries};
+pub(crate) use read::Block;
+pub(crate) use set::{BlockSet, Held};
 pub(crate) use write::BlockWriter;
 
 const MAGIC: &[u8; 8] = b"eino.blk";
 const END_MAGIC: &[u8; 8] = b"eino.end";
-/// 2 has chunks of floats with start times and of histograms, which 1 has not.
 const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 16;
-const FOOTER_BYTES: usize = 80;
 
-/// The footer's numbers, in their order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Footer {
-    index_offset: u64,
-    index_bytes: u64,
-    index_raw_bytes: u64,
-    series: u64,
-    samples: u64,
-    min_ms: i64,
-    max_ms: i64,
-    index_sum: u32,
+/// How far apart the samples of a block are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Resolution {
+    /// As they came.
+    #[default]
+    Raw,
+    FiveMinutes,
+    OneHour,
+}
+
+impl Resolution {
+    /// Width of a window; 0 for raw samples.
+    pub(crate) fn window_ms(self) -> i64 {
+        match self {
+            Self::Raw => 0,
+            Self::FiveMinutes => 300_000,
+            Self::OneHour => 3_600_000,
+        }
+    }
+
+    fn from_window_ms(window_ms: u64) -> Option<Self> {
+        [Self::Raw, Self::FiveMinutes, Self::OneHour]
+            .into_iter()
+            .find(|resolution| u64::try_from(resolution.window_ms()) == Ok(window_ms))
+    }
 }
 
 fn header(version: u32) -> [u8; HEADER_BYTES] {
@@ -50,45 +73,4 @@ fn header(version: u32) -> [u8; HEADER_BYTES] {
     let sum = crc32c::crc32c(&header[..12]);
     header[12..].copy_from_slice(&sum.to_le_bytes());
     header
-}
-
-impl Footer {
-    fn encode(&self) -> [u8; FOOTER_BYTES] {
-        let numbers = [
-            self.index_offset,
-            self.index_bytes,
-            self.index_raw_bytes,
-            self.series,
-            self.samples,
-            self.min_ms as u64,
-            self.max_ms as u64,
-            0,
-        ];
-        let mut out = [0; FOOTER_BYTES];
-        for (place, number) in out.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
-            *place = number.to_le_bytes();
-        }
-        out[64..68].copy_from_slice(&self.index_sum.to_le_bytes());
-        let sum = crc32c::crc32c(&out[..68]);
-        out[68..72].copy_from_slice(&sum.to_le_bytes());
-        out[72..].copy_from_slice(END_MAGIC);
-        out
-    }
-
-    /// `None` when the bytes are no footer.
-    fn decode(bytes: &[u8; FOOTER_BYTES]) -> Option<Self> {
-        let number =
-            |index: usize| bytes.as_chunks::<8>().0.get(index).map(|place| u64::from_le_bytes(*place));
-        let footer = Self {
-            index_offset: number(0)?,
-            index_bytes: number(1)?,
-            index_raw_bytes: number(2)?,
-            series: number(3)?,
-            samples: number(4)?,
-            min_ms: number(5)? as i64,
-            max_ms: number(6)? as i64,
-            index_sum: (number(8)? & u64::from(u32::MAX)) as u32,
-        };
-        (footer.encode() == *bytes).then_some(footer)
-    }
 }

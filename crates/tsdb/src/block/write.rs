@@ -1,117 +1,230 @@
 //! Writing a block, series by series.
+//!
+//! Chunks go to the file at once. Kept until the end: the compressed pages and the label sections, about 50 bytes a series.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use codec::{put_bytes, put_varint, zigzag};
 use model::{LabelSet, SampleColumns};
 
-use super::{Footer, HEADER_BYTES, VERSION, header};
+use super::directory::{Directory, PagePlace};
+use super::footer::Footer;
+use super::labels::LabelsBuilder;
+use super::page::{ChunkEntry, ChunkKind, PAGE_SERIES, Page};
+use super::{HEADER_BYTES, Resolution, VERSION, header};
+use crate::sample::Sample;
 use crate::{Error, chunk};
 
-const INDEX_ZSTD_LEVEL: i32 = 3;
+const PAGE_ZSTD_LEVEL: i32 = 6;
 
-/// A block being written. Dropped before [`finish`](Self::finish), it leaves a `.tmp` file that the next open removes.
+/// A block being written. Dropped before [`finish`](Self::finish), it removes what it has written.
 pub(crate) struct BlockWriter {
     path: PathBuf,
-    tmp: PathBuf,
+    tmp: TmpFile,
     file: BufWriter<File>,
     offset: u64,
     footer: Footer,
-    index: Vec<u8>,
+    labels: LabelsBuilder,
+    page: Page,
+    pages: Vec<u8>,
+    directory: Directory,
     previous: Option<LabelSet>,
     chunks: Vec<u8>,
+    entries: Vec<ChunkEntry>,
+    samples: Vec<Sample>,
+}
+
+/// Removed when dropped, unless it has got its name. Where even that fails, the next open removes it.
+struct TmpFile {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Drop for TmpFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _removed_on_open = fs::remove_file(&self.path).is_err();
+        }
+    }
+}
+
+/// What a block is, beside its series.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BlockKind {
+    /// See [`Block::order`](super::Block::order).
+    pub(crate) order: u64,
+    pub(crate) resolution: Resolution,
 }
 
 impl BlockWriter {
     /// Starts the block that will be called `path`.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let tmp = path.with_extension("tmp");
-        let file = File::create(&tmp).map_err(Error::io("create", &tmp))?;
+    pub(crate) fn create(path: &Path, kind: BlockKind) -> Result<Self, Error> {
+        let tmp = TmpFile { path: path.with_extension("tmp"), is_kept: false };
+        let file = File::create(&tmp.path).map_err(Error::io("create", &tmp.path))?;
         let mut writer = Self {
             path: path.to_owned(),
             file: BufWriter::with_capacity(1 << 20, file),
-            offset: HEADER_BYTES as u64,
-            footer: Footer { min_ms: i64::MAX, max_ms: i64::MIN, ..Footer::default() },
-            index: Vec::new(),
+            offset: 0,
+            footer: Footer {
+                min_ms: i64::MAX,
+                max_ms: i64::MIN,
+                order: kind.order,
+                resolution: kind.resolution,
+                ..Footer::default()
+            },
+            labels: LabelsBuilder::default(),
+            page: Page::default(),
+            pages: Vec::new(),
+            directory: Directory::default(),
             previous: None,
             chunks: Vec::new(),
+            entries: Vec::new(),
+            samples: Vec::new(),
             tmp,
         };
         writer.write(&header(VERSION))?;
+        debug_assert_eq!(writer.offset, HEADER_BYTES as u64, "BUG: length of the header");
         Ok(writer)
+    }
+
+    /// Bytes written so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.offset + self.pages.len() as u64
     }
 
     /// Adds a series. Labels ascend from call to call, times strictly within one; without samples nothing is added.
     pub(crate) fn push(&mut self, labels: &LabelSet, columns: &SampleColumns) -> Result<(), Error> {
-        if columns.is_empty() {
+        self.push_columns(labels, std::slice::from_ref(columns))
+    }
+
+    /// Adds a series of several columns, the samples first; see [`crate::downsample`].
+    pub(crate) fn push_columns(
+        &mut self,
+        labels: &LabelSet,
+        columns: &[SampleColumns],
+    ) -> Result<(), Error> {
+        if columns.iter().all(SampleColumns::is_empty) {
             return Ok(());
         }
-        assert!(
-            columns.ts_ms.is_sorted_by(|left, right| left < right),
-            "BUG: times of {labels} do not ascend"
-        );
         assert!(
             self.previous.as_ref().is_none_or(|previous| previous < labels),
             "BUG: series of a block do not ascend at {labels}"
         );
-        let mut chunks = std::mem::take(&mut self.chunks);
-        chunks.clear();
-        self.put_labels(labels);
-        let described = chunk::encode_columns(columns, &mut chunks);
-        self.index.extend_from_slice(&crc32c::crc32c(&chunks).to_le_bytes());
-        put_varint(&mut self.index, described.len() as u64);
-        for chunk in &described {
-            put_varint(&mut self.index, zigzag(chunk.min_ms));
-            put_varint(&mut self.index, chunk.max_ms.wrapping_sub(chunk.min_ms) as u64);
-            put_varint(&mut self.index, chunk.bytes as u64);
-            self.footer.min_ms = self.footer.min_ms.min(chunk.min_ms);
-            self.footer.max_ms = self.footer.max_ms.max(chunk.max_ms);
-            self.footer.samples += u64::from(chunk.samples);
+        self.chunks.clear();
+        self.entries.clear();
+        for (number, column) in (0..).zip(columns) {
+            self.encode(labels, column, number);
         }
+        let id = u32::try_from(self.footer.series).expect("BUG: over 2^32 series: series_max bounds them");
+        self.labels.push(id, labels.as_ref());
+        self.page.push(labels.clone(), self.offset, crc32c::crc32c(&self.chunks), &self.entries);
         self.footer.series += 1;
-        self.offset += chunks.len() as u64;
+        self.previous = Some(labels.clone());
+        let chunks = std::mem::take(&mut self.chunks);
         let written = self.write(&chunks);
         self.chunks = chunks;
-        written
+        written?;
+        if self.page.series.len() == PAGE_SERIES { self.close_page() } else { Ok(()) }
     }
 
-    /// Writes index and footer, makes all of it durable and gives the block its name. Answers whether there is a
-    /// block: one without series is not kept.
-    pub(crate) fn finish(mut self) -> Result<bool, Error> {
+    /// Writes pages, label sections, directory and footer, makes all of it durable and gives the block its name.
+    /// Answers whether there is a block: one without series is not kept.
+    pub(crate) fn finish(mut self, sources: Vec<String>) -> Result<bool, Error> {
         if self.footer.series == 0 {
-            drop(self.file);
-            fs::remove_file(&self.tmp).map_err(Error::io("remove", &self.tmp))?;
             return Ok(false);
         }
-        let index =
-            zstd::bulk::compress(&self.index, INDEX_ZSTD_LEVEL).map_err(Error::io("compress", &self.tmp))?;
-        self.footer.index_offset = self.offset;
-        self.footer.index_bytes = index.len() as u64;
-        self.footer.index_raw_bytes = self.index.len() as u64;
-        self.footer.index_sum = crc32c::crc32c(&index);
-        self.write(&index)?;
+        self.close_page()?;
+        let mut offset = self.offset;
+        for page in &mut self.directory.pages {
+            page.offset = offset;
+            offset += page.bytes;
+        }
+        let pages = std::mem::take(&mut self.pages);
+        self.write(&pages)?;
+        drop(pages);
+        for section in std::mem::take(&mut self.labels).into_sections() {
+            let (mut place, bytes) = section.map_err(Error::io("encode", &self.tmp.path))?;
+            place.offset = self.offset;
+            self.directory.labels.push(place);
+            self.write(&bytes)?;
+        }
+        self.directory.sources = sources;
+        let directory = self.directory.encode();
+        self.footer.directory_offset = self.offset;
+        self.footer.directory_bytes = directory.len() as u64;
+        self.footer.directory_sum = crc32c::crc32c(&directory);
+        self.write(&directory)?;
         let footer = self.footer.encode();
         self.write(&footer)?;
-        let file = self.file.into_inner().map_err(|error| error.into_error());
-        file.and_then(|file| file.sync_all()).map_err(Error::io("write", &self.tmp))?;
-        fs::rename(&self.tmp, &self.path).map_err(Error::io("rename", &self.tmp))?;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))?;
+        let Self { path, mut tmp, mut file, .. } = self;
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Error::io("write", &tmp.path))?;
+        fs::rename(&tmp.path, &path).map_err(Error::io("rename", &tmp.path))?;
+        tmp.is_kept = true;
+        sync_dir(&path)?;
         Ok(true)
     }
 
-    fn put_labels(&mut self, labels: &LabelSet) {
-        let bytes = labels.as_bytes();
-        let previous = self.previous.as_ref().map(LabelSet::as_bytes).unwrap_or_default();
-        let shared = previous.iter().zip(bytes).take_while(|(left, right)| left == right).count();
-        put_varint(&mut self.index, shared as u64);
-        put_bytes(&mut self.index, bytes.get(shared..).unwrap_or_default());
-        self.previous = Some(labels.clone());
+    fn encode(&mut self, labels: &LabelSet, columns: &SampleColumns, column: u8) {
+        assert!(
+            columns.ts_ms.is_sorted_by(|left, right| left < right),
+            "BUG: times of {labels} do not ascend"
+        );
+        self.samples.clear();
+        let pairs = columns.ts_ms.iter().zip(&columns.values);
+        self.samples.extend(pairs.map(|(ts_ms, value)| Sample { ts_ms: *ts_ms, value: *value }));
+        let count = self.samples.len().div_ceil(chunk::SAMPLES_MAX);
+        // Chunks of about equal length compress better than full ones and a stub.
+        let chunk_samples = self.samples.len().div_ceil(count.max(1)).max(1);
+        for samples in self.samples.chunks(chunk_samples) {
+            let start = self.chunks.len();
+            chunk::encode(samples, &mut self.chunks);
+            if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
+                self.entries.push(ChunkEntry {
+                    min_ms: first.ts_ms,
+                    max_ms: last.ts_ms,
+                    bytes: chunk_u32(self.chunks.len() - start),
+                    samples: chunk_u32(samples.len()),
+                    kind: ChunkKind::new(false, false, column),
+                });
+                self.footer.min_ms = self.footer.min_ms.min(first.ts_ms);
+                self.footer.max_ms = self.footer.max_ms.max(last.ts_ms);
+            }
+        }
+        if column == 0 {
+            self.footer.samples += self.samples.len() as u64;
+        }
+    }
+
+    fn close_page(&mut self) -> Result<(), Error> {
+        if self.page.series.is_empty() {
+            return Ok(());
+        }
+        let raw = std::mem::take(&mut self.page).encode();
+        let bytes =
+            zstd::bulk::compress(&raw, PAGE_ZSTD_LEVEL).map_err(Error::io("compress", &self.tmp.path))?;
+        self.directory.pages.push(PagePlace {
+            offset: 0,
+            bytes: bytes.len() as u64,
+            raw_bytes: raw.len(),
+            sum: crc32c::crc32c(&bytes),
+        });
+        self.pages.extend_from_slice(&bytes);
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.tmp))
+        self.offset += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(Error::io("write", &self.tmp.path))
     }
+}
+
+/// Makes the name of a file durable.
+pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
+}
+
+fn chunk_u32(len: usize) -> u32 {
+    u32::try_from(len).expect("BUG: a chunk of 240 samples takes over 4 GiB")
 }

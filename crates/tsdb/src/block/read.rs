@@ -1,0 +1,403 @@
+//! Reading a block.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::{MatchOp, Matcher, SampleColumns, TimeRange};
+use roaring::{MultiOps, RoaringBitmap};
+
+use super::cache::{PageBudget, PageCache};
+use super::directory::{Directory, LabelPlace, PagePlace};
+use super::file::MappedFile;
+use super::footer::{FOOTER_BYTES, Footer};
+use super::labels::{Section, Values};
+use super::page::{PAGE_SERIES, Page, PageSeries};
+use super::v1::OldIndex;
+use super::{HEADER_BYTES, MAGIC, Resolution, VERSION, header};
+use crate::index::{Plan, passes_everything, plan};
+use crate::{Error, chunk};
+
+/// A block on disk. Shared by whoever reads it; it stays readable after its file has been removed.
+pub(crate) struct Block {
+    pub(crate) path: PathBuf,
+    id: u64,
+    file: MappedFile,
+    footer: Footer,
+    sources: Vec<String>,
+    index: Index,
+    pages: PageCache,
+    was_damaged: AtomicBool,
+}
+
+/// Where the index is.
+enum Index {
+    /// In the map.
+    Mapped { pages: Vec<PagePlace>, labels: Vec<LabelSection> },
+    /// Of version 1: decoded as a whole.
+    Old(OldIndex),
+}
+
+struct LabelSection {
+    place: LabelPlace,
+    /// Whether its checksum was found right.
+    was_checked: AtomicBool,
+}
+
+impl Block {
+    /// Maps a block and checks header, footer and directory. `id` is the number in its name.
+    pub(crate) fn open(path: &Path, id: u64, budget: &Arc<PageBudget>) -> Result<Self, Error> {
+        let file = MappedFile::open(path)?;
+        let (footer, sources, index) = match check_header(path, file.bytes())? {
+            1 => {
+                let (old, mut footer) = OldIndex::open(path, file.bytes())?;
+                footer.order = id;
+                (footer, Vec::new(), Index::Old(old))
+            }
+            _ => {
+                let (footer, directory) = open_directory(path, file.bytes())?;
+                let section = |place| LabelSection { place, was_checked: AtomicBool::new(false) };
+                let labels = directory.labels.into_iter().map(section).collect();
+                (footer, directory.sources, Index::Mapped { pages: directory.pages, labels })
+            }
+        };
+        let pages = usize::try_from(footer.series).unwrap_or(usize::MAX).div_ceil(PAGE_SERIES);
+        if let Index::Mapped { pages: places, .. } = &index
+            && places.len() != pages
+        {
+            let detail = format!("{} series in {} pages", footer.series, places.len());
+            return Err(Error::corrupt(path, detail));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+            footer,
+            sources,
+            index,
+            pages: PageCache::new(pages, budget),
+            was_damaged: AtomicBool::new(false),
+            file,
+        })
+    }
+
+    /// The number in its name; later blocks have higher numbers.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Of two samples at one time that of the block with the smaller order counts: it was written first.
+    pub(crate) fn order(&self) -> u64 {
+        self.footer.order
+    }
+
+    pub(crate) fn resolution(&self) -> Resolution {
+        self.footer.resolution
+    }
+
+    /// Its name without `.blk`.
+    pub(crate) fn stem(&self) -> &str {
+        self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    }
+
+    /// Stems of the blocks that it was made of.
+    pub(crate) fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// `[first, last]` as a half-open range.
+    pub(crate) fn range_ms(&self) -> TimeRange {
+        TimeRange::new(self.footer.min_ms, self.footer.max_ms.saturating_add(1))
+    }
+
+    pub(crate) fn samples(&self) -> u64 {
+        self.footer.samples
+    }
+
+    pub(crate) fn series_count(&self) -> u64 {
+        self.footer.series
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.bytes().len() as u64
+    }
+
+    /// Whether a read has met damage since the block was opened.
+    pub(crate) fn was_damaged(&self) -> bool {
+        self.was_damaged.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what was decoded and not asked for since the last call.
+    pub(crate) fn forget_idle(&self) {
+        self.pages.forget_idle();
+        if let Index::Old(old) = &self.index {
+            old.forget_idle();
+        }
+    }
+
+    /// Ids of the series that pass all `matchers`.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
+        if let Index::Old(old) = &self.index {
+            return Ok(self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?.labels.select(matchers));
+        }
+        let (subtracting, intersecting): (Vec<_>, Vec<_>) =
+            matchers.iter().partition(|matcher| matcher.matches_empty());
+        let mut result: Option<RoaringBitmap> = None;
+        for matcher in intersecting {
+            let passing = self.having_value(matcher)?;
+            result = Some(match result {
+                Some(so_far) => so_far & passing,
+                None => passing,
+            });
+            if result.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return Ok(RoaringBitmap::new());
+            }
+        }
+        let mut result = match result {
+            Some(result) => result,
+            None => self.all(),
+        };
+        for matcher in subtracting.into_iter().filter(|matcher| !passes_everything(matcher)) {
+            result -= self.failing(matcher)?;
+        }
+        Ok(result)
+    }
+
+    /// Adds the names of labels that a series of `among` (of any series if it is `None`) has.
+    pub(crate) fn label_names(
+        &self,
+        among: Option<&RoaringBitmap>,
+        out: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
+        match &self.index {
+            Index::Old(old) => {
+                let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+                match among {
+                    Some(ids) => out.extend(index.labels.names_among(ids).map(str::to_owned)),
+                    None => out.extend(index.labels.names().map(str::to_owned)),
+                }
+            }
+            Index::Mapped { labels, .. } => {
+                for section in labels.iter().filter(|section| !out.contains(&*section.place.name)) {
+                    if self.is_used(section, among)? {
+                        out.insert(section.place.name.to_string());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the values of one label, likewise.
+    pub(crate) fn label_values(
+        &self,
+        name: &str,
+        among: Option<&RoaringBitmap>,
+        out: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if let Index::Old(old) = &self.index {
+            let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+            match among {
+                Some(ids) => out.extend(index.labels.values_among(name, ids).map(str::to_owned)),
+                None => out.extend(index.labels.values(name).map(str::to_owned)),
+            }
+            return Ok(());
+        }
+        let Some(section) = self.section(name)? else { return Ok(()) };
+        let mut values = section.values();
+        while self.sound(values.next())? {
+            let text = self.sound(values.text())?;
+            if out.contains(text) {
+                continue;
+            }
+            let is_used = match among {
+                Some(ids) => !self.sound(values.postings())?.is_disjoint(ids),
+                None => true,
+            };
+            if is_used {
+                out.insert(text.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn page_count(&self) -> usize {
+        usize::try_from(self.footer.series).unwrap_or(usize::MAX).div_ceil(PAGE_SERIES)
+    }
+
+    /// The page with series `number * 128` and the following ones; kept while it is used.
+    pub(crate) fn page(&self, number: usize) -> Result<Arc<Page>, Error> {
+        self.pages.get(number, || self.load_page(number))
+    }
+
+    /// The same page, not kept: for whoever reads all of them once.
+    pub(crate) fn load_page(&self, number: usize) -> Result<Arc<Page>, Error> {
+        match &self.index {
+            Index::Old(old) => {
+                let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+                let page = index.pages.get(number).cloned();
+                page.ok_or_else(|| Error::corrupt(&self.path, format!("no page {number}")))
+            }
+            Index::Mapped { pages, .. } => {
+                let place = pages.get(number).copied().unwrap_or_default();
+                self.sound(self.decode_page(place).map_err(|detail| format!("page {number}: {detail}"))).map(Arc::new)
+            }
+        }
+    }
+
+    /// Appends the samples of the chunks of `column` that overlap `range_ms`, strictly ascending. Column 0 are the
+    /// samples; a downsampled block has more.
+    pub(crate) fn read(
+        &self,
+        page: &Page,
+        series: &PageSeries,
+        column: u8,
+        range_ms: TimeRange,
+        out: &mut SampleColumns,
+    ) -> Result<(), Error> {
+        let chunks = page.chunks_of(series);
+        let len: u64 = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
+        let bytes = self.sound(self.slice(series.offset, len))?;
+        if crc32c::crc32c(bytes) != series.sum {
+            return self.sound(Err(format!("checksum of the samples of {} is wrong", series.labels)));
+        }
+        let mut rest = bytes;
+        for entry in chunks {
+            let (chunk, after) = rest.split_at(entry.bytes as usize);
+            rest = after;
+            if entry.kind.column() == column && entry.overlaps(range_ms) {
+                self.sound(chunk::decode(chunk, out).map_err(|error| error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..u32::try_from(self.footer.series).unwrap_or(u32::MAX));
+        all
+    }
+
+    /// Series with a value that passes a matcher which `""` does not pass.
+    fn having_value(&self, matcher: &Matcher) -> Result<RoaringBitmap, Error> {
+        let Some(section) = self.section(matcher.name())? else { return Ok(RoaringBitmap::new()) };
+        let mut passing = Vec::new();
+        match plan(matcher) {
+            Plan::Values(wanted) => {
+                for value in wanted {
+                    passing.extend(self.sound(section.find(value))?);
+                }
+            }
+            Plan::Prefix { prefix, is_enough } => {
+                let mut values = self.sound(section.values_from(prefix))?;
+                while self.sound(values.next())? && values.value().starts_with(prefix.as_bytes()) {
+                    if is_enough || matcher.matches(self.sound(values.text())?) {
+                        passing.push(self.sound(values.postings())?);
+                    }
+                }
+            }
+        }
+        Ok(passing.union())
+    }
+
+    /// Series with a value that fails a matcher which `""` passes.
+    fn failing(&self, matcher: &Matcher) -> Result<RoaringBitmap, Error> {
+        let Some(section) = self.section(matcher.name())? else { return Ok(RoaringBitmap::new()) };
+        if matcher.op() == MatchOp::NotEqual {
+            return Ok(self.sound(section.find(matcher.value()))?.unwrap_or_default());
+        }
+        let mut failing = Vec::new();
+        let mut values: Values<'_> = section.values();
+        while self.sound(values.next())? {
+            if !matcher.matches(self.sound(values.text())?) {
+                failing.push(self.sound(values.postings())?);
+            }
+        }
+        Ok(failing.union())
+    }
+
+    fn is_used(&self, section: &LabelSection, among: Option<&RoaringBitmap>) -> Result<bool, Error> {
+        let Some(ids) = among else { return Ok(true) };
+        let Some(section) = self.section(&section.place.name)? else { return Ok(false) };
+        let mut values = section.values();
+        while self.sound(values.next())? {
+            if !self.sound(values.postings())?.is_disjoint(ids) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The section of a label name, its checksum found right.
+    fn section(&self, name: &str) -> Result<Option<Section<'_>>, Error> {
+        let Index::Mapped { labels, .. } = &self.index else { return Ok(None) };
+        let found = labels.binary_search_by(|section| (*section.place.name).cmp(name));
+        let Some(section) = found.ok().and_then(|index| labels.get(index)) else { return Ok(None) };
+        let bytes = self.sound(self.slice(section.place.offset, section.place.bytes))?;
+        if !section.was_checked.load(Ordering::Relaxed) {
+            if crc32c::crc32c(bytes) != section.place.sum {
+                return self.sound(Err(format!("checksum of the values of label {name} is wrong")));
+            }
+            section.was_checked.store(true, Ordering::Relaxed);
+        }
+        let parsed = Section::new(&section.place, bytes);
+        self.sound(parsed.ok_or_else(|| format!("lengths of the values of label {name} are wrong"))).map(Some)
+    }
+
+    fn decode_page(&self, place: PagePlace) -> Result<Page, String> {
+        let bytes = self.slice(place.offset, place.bytes)?;
+        if crc32c::crc32c(bytes) != place.sum {
+            return Err("checksum is wrong".into());
+        }
+        let raw = zstd::bulk::decompress(bytes, place.raw_bytes).map_err(|error| error.to_string())?;
+        Page::decode(&raw)
+    }
+
+    fn slice(&self, offset: u64, len: u64) -> Result<&[u8], String> {
+        slice(self.file.bytes(), offset, len)
+    }
+
+    /// Turns damage into an error and remembers it, so that the block is repaired.
+    fn sound<T>(&self, found: Result<T, String>) -> Result<T, Error> {
+        self.noting(found.map_err(|detail| Error::corrupt(&self.path, detail)))
+    }
+
+    fn noting<T>(&self, found: Result<T, Error>) -> Result<T, Error> {
+        if matches!(found, Err(Error::Corrupt { .. })) {
+            self.was_damaged.store(true, Ordering::Relaxed);
+        }
+        found
+    }
+}
+
+pub(super) fn slice(bytes: &[u8], offset: u64, len: u64) -> Result<&[u8], String> {
+    let range = usize::try_from(offset).ok().zip(offset.checked_add(len).and_then(|end| end.try_into().ok()));
+    let slice = range.and_then(|(start, end): (usize, usize)| bytes.get(start..end));
+    slice.ok_or_else(|| format!("bytes {offset}+{len} are outside the file"))
+}
+
+fn open_directory(path: &Path, bytes: &[u8]) -> Result<(Footer, Directory), Error> {
+    let footer = bytes.last_chunk::<FOOTER_BYTES>().and_then(Footer::decode);
+    let footer = footer.ok_or_else(|| Error::corrupt(path, "no footer: the file is cut short or damaged"))?;
+    let directory = slice(bytes, footer.directory_offset, footer.directory_bytes);
+    let directory = directory.map_err(|detail| Error::corrupt(path, detail))?;
+    if crc32c::crc32c(directory) != footer.directory_sum {
+        return Err(Error::corrupt(path, "checksum of the directory is wrong"));
+    }
+    let directory = Directory::decode(directory).map_err(|detail| Error::corrupt(path, detail))?;
+    Ok((footer, directory))
+}
+
+/// Answers the version.
+fn check_header(path: &Path, bytes: &[u8]) -> Result<u32, Error> {
+    let found = bytes.first_chunk::<HEADER_BYTES>();
+    let found = found.ok_or_else(|| Error::corrupt(path, "shorter than a header"))?;
+    let version = u32::from_le_bytes([found[8], found[9], found[10], found[11]]);
+    if *found != header(version) || !found.starts_with(MAGIC) {
+        return Err(Error::corrupt(path, "no header of a block"));
+    }
+    if version > VERSION {
+        return Err(Error::NewerVersion { path: path.to_owned(), version, known: VERSION });
+    }
+    Ok(version)
+}
