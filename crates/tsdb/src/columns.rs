@@ -24,6 +24,16 @@ pub(crate) fn tidy_up(range_ms: TimeRange, columns: &mut SampleColumns) {
     columns.histograms.retain(|sample| range_ms.contains(sample.ts_ms));
 }
 
+/// Takes the samples in `range_ms` out of columns that are strictly ascending.
+pub(crate) fn cut_out(range_ms: TimeRange, columns: &mut SampleColumns) {
+    let start = columns.ts_ms.partition_point(|ts_ms| *ts_ms < range_ms.start);
+    let end = columns.ts_ms.partition_point(|ts_ms| *ts_ms < range_ms.end).max(start);
+    columns.ts_ms.drain(start..end);
+    columns.values.drain(start..end);
+    columns.start_ms.drain(start.min(columns.start_ms.len())..end.min(columns.start_ms.len()));
+    columns.histograms.retain(|sample| !range_ms.contains(sample.ts_ms));
+}
+
 fn clip<T>(column: &mut Vec<T>, start: usize, end: usize) {
     column.truncate(end);
     column.drain(..start.min(column.len()));

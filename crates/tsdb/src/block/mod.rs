@@ -13,7 +13,7 @@
 //!   the footer, header and footer in themselves. Each is checked before it is used for the first time.
 //! - Written to a `.tmp` file, synced, renamed: a name that ends in `.blk` is a whole block, and the footer shows it.
 //! - A block names those it was made of, so that a crash before their removal leaves nothing twice.
-//! - Version 1 (one compressed index, no sources) is read, not written.
+//! - Versions 1 and 2 (one compressed index, no sources) are read, not written.
 //!
 //! Byte by byte: `docs/format/metrics.md`.
 
@@ -22,21 +22,22 @@ mod directory;
 mod file;
 mod footer;
 mod labels;
+mod old;
 mod page;
 mod read;
 mod set;
-mod v1;
 mod write;
 
 pub(crate) use cache::PageBudget;
-pub(crate) use page::{ChunkEntry, Page, PageSeries};
+pub(crate) use page::{ChunkEntry, PAGE_SERIES, Page, PageSeries};
 pub(crate) use read::Block;
-pub(crate) use set::{BlockSet, Held};
+pub(crate) use set::{BlockSet, Held, NewBlock, State};
 pub(crate) use write::BlockWriter;
 
 const MAGIC: &[u8; 8] = b"eino.blk";
 const END_MAGIC: &[u8; 8] = b"eino.end";
-const VERSION: u32 = 2;
+/// 1 and 2 have one index that is decoded as a whole; 2 has chunks of histograms and with start times, which 1 has not.
+const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 16;
 
 /// How far apart the samples of a block are.

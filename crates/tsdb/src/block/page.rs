@@ -16,6 +16,8 @@ use std::ops::Range;
 use codec::{Cursor, put_bytes, put_varint, zigzag};
 use model::{LabelSet, TimeRange};
 
+use crate::chunk;
+
 /// Series of a page. The last page of a block may have fewer.
 pub(crate) const PAGE_SERIES: usize = 128;
 /// Longest decompressed page: bounds what a forged directory can make us allocate.
@@ -54,26 +56,26 @@ pub(crate) struct ChunkEntry {
 pub(crate) struct ChunkKind(u8);
 
 impl ChunkKind {
-    const HISTOGRAM: u8 = 1;
+    const HISTOGRAMS: u8 = 1;
     const START_TIMES: u8 = 2;
-    const AGGREGATE_SHIFT: u32 = 4;
+    const COLUMN_SHIFT: u32 = 4;
 
     /// The samples themselves (0), or column 1 to 4 of a downsampled series.
-    pub(crate) fn new(has_histograms: bool, has_start_times: bool, column: u8) -> Self {
-        let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-        Self(
-            flag(has_histograms, Self::HISTOGRAM)
-                | flag(has_start_times, Self::START_TIMES)
-                | column << Self::AGGREGATE_SHIFT,
-        )
+    pub(crate) fn new(kind: chunk::Kind, column: u8) -> Self {
+        let kind = match kind {
+            chunk::Kind::Floats => 0,
+            chunk::Kind::FloatsSince => Self::START_TIMES,
+            chunk::Kind::Histograms => Self::HISTOGRAMS,
+        };
+        Self(kind | column << Self::COLUMN_SHIFT)
     }
 
     pub(crate) fn has_histograms(self) -> bool {
-        self.0 & Self::HISTOGRAM != 0
+        self.0 & Self::HISTOGRAMS != 0
     }
 
     pub(crate) fn column(self) -> u8 {
-        self.0 >> Self::AGGREGATE_SHIFT
+        self.0 >> Self::COLUMN_SHIFT
     }
 }
 
@@ -229,7 +231,8 @@ mod tests {
             for (name, (sum, chunks)) in series {
                 let labels = LabelSet::from_pairs([("__name__", name.as_str()), ("job", "x")]).unwrap();
                 let entry = |(min_ms, span, bytes, samples, histogram, column): &(i32, i64, u32, u32, bool, u8)| {
-                    let (min_ms, kind) = (i64::from(*min_ms), ChunkKind::new(*histogram, false, *column));
+                    let kind = if *histogram { chunk::Kind::Histograms } else { chunk::Kind::FloatsSince };
+                    let (min_ms, kind) = (i64::from(*min_ms), ChunkKind::new(kind, *column));
                     ChunkEntry { min_ms, max_ms: min_ms + span, bytes: *bytes, samples: *samples, kind }
                 };
                 let entries: Vec<_> = chunks.iter().map(entry).collect();

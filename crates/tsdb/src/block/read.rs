@@ -14,7 +14,7 @@ use super::file::MappedFile;
 use super::footer::{FOOTER_BYTES, Footer};
 use super::labels::{Section, Values};
 use super::page::{PAGE_SERIES, Page, PageSeries};
-use super::v1::OldIndex;
+use super::old::OldIndex;
 use super::{HEADER_BYTES, MAGIC, Resolution, VERSION, header};
 use crate::index::{Plan, passes_everything, plan};
 use crate::{Error, chunk};
@@ -35,7 +35,7 @@ pub(crate) struct Block {
 enum Index {
     /// In the map.
     Mapped { pages: Vec<PagePlace>, labels: Vec<LabelSection> },
-    /// Of version 1: decoded as a whole.
+    /// Of versions 1 and 2: decoded as a whole.
     Old(OldIndex),
 }
 
@@ -50,7 +50,7 @@ impl Block {
     pub(crate) fn open(path: &Path, id: u64, budget: &Arc<PageBudget>) -> Result<Self, Error> {
         let file = MappedFile::open(path)?;
         let (footer, sources, index) = match check_header(path, file.bytes())? {
-            1 => {
+            1 | 2 => {
                 let (old, mut footer) = OldIndex::open(path, file.bytes())?;
                 footer.order = id;
                 (footer, Vec::new(), Index::Old(old))
@@ -93,6 +93,11 @@ impl Block {
 
     pub(crate) fn resolution(&self) -> Resolution {
         self.footer.resolution
+    }
+
+    /// Whether it is of a version without sources.
+    pub(crate) fn is_old(&self) -> bool {
+        matches!(self.index, Index::Old(_))
     }
 
     /// Its name without `.blk`.

@@ -1,45 +1,281 @@
-//! The blocks of a store: opening, adding, expiring, merging.
+//! The blocks of a store: opening, adding, replacing, and what is deleted of them.
+//!
+//! ```text
+//! <dir>/00000012.blk                 ids count upwards; a merged block gets a new one and the order of its first source
+//! <dir>/00000001-00000004.blk        of versions 1 and 2: cuts 1 to 4
+//! ```
+//! - Readers take the list and the tombstones together, as one value that does not change: a deletion or a merge is seen
+//!   as a whole or not at all.
+//! - Blocks that another one names as its sources, and old ones whose cuts lie within another's, were merged: what a
+//!   crash left of them is removed on open.
 
-use std::fmt;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use model::{SampleColumns, TimeRange};
 use tracing::{info, warn};
 
-use super::{Block, BlockWriter};
-use crate::columns::tidy_up;
-use crate::config::to_ms;
-use crate::label_order::compare_labels;
+use super::write::BlockKind;
+use super::{Block, BlockWriter, PageBudget, Resolution};
+use crate::Error;
 use crate::metrics::Metrics;
-use crate::{Error, TsdbConfig};
+use crate::tombstones::{Deleted, Tombstone, Tombstones};
 
-/// Neighbouring blocks are merged when so many would make one of a longer tier.
-const MERGE_BLOCKS_MIN: usize = 4;
+/// A block and what is deleted of it.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) block: Arc<Block>,
+    pub(crate) deleted: Arc<Deleted>,
+}
 
-/// The cuts of the head that a block holds: first and last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cuts {
+/// What readers see.
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    /// Ascending by order: what was written first comes first.
+    pub(crate) blocks: Vec<Held>,
+    pub(crate) tombstones: Tombstones,
+}
+
+pub(crate) struct BlockSet {
+    dir: PathBuf,
+    budget: Arc<PageBudget>,
+    /// Protects the pointer, not the blocks: readers clone it.
+    state: RwLock<Arc<State>>,
+    /// Above every id ever seen here.
+    next_id: AtomicU64,
+    /// Files that could not be removed yet.
+    garbage: Mutex<Vec<PathBuf>>,
+}
+
+/// A block being written, and its id.
+pub(crate) struct NewBlock {
+    id: u64,
+    path: PathBuf,
+    pub(crate) writer: BlockWriter,
+}
+
+impl BlockSet {
+    /// Opens all blocks in `dir`. Damaged ones are put aside, left-overs of merges and of writes removed.
+    pub(crate) fn open(
+        dir: &Path,
+        tombstones: Tombstones,
+        cache_bytes_max: u64,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let set = Self {
+            dir: dir.to_owned(),
+            budget: PageBudget::new(cache_bytes_max),
+            state: RwLock::default(),
+            next_id: AtomicU64::new(tombstones.up_to_max() + 1),
+            garbage: Mutex::default(),
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+            let path = entry.map_err(Error::io("list", dir))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(ids) = Ids::from_name(name) else { continue };
+            set.next_id.fetch_max(ids.last + 1, Ordering::Relaxed);
+            if name.ends_with(".tmp") {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            } else if name.ends_with(".blk")
+                && let Some(held) = set.open_one(&path, ids, &tombstones, metrics)?
+            {
+                found.push((ids, held));
+            }
+        }
+        let (merged, mut blocks) = split_merged(found);
+        blocks.sort_by_key(|held| (held.block.order(), held.block.id()));
+        remove_files(merged.iter())?;
+        set.replace(|state| *state = State { blocks, tombstones });
+        set.report(metrics);
+        Ok(set)
+    }
+
+    fn open_one(
+        &self,
+        path: &Path,
+        ids: Ids,
+        tombstones: &Tombstones,
+        metrics: &Metrics,
+    ) -> Result<Option<Held>, Error> {
+        let opened = Block::open(path, ids.first, &self.budget).and_then(|block| {
+            let deleted = Arc::new(tombstones.resolve(&block)?);
+            Ok(Held { block: Arc::new(block), deleted })
+        });
+        match opened {
+            Ok(held) => Ok(Some(held)),
+            Err(Error::Corrupt { detail, .. }) => {
+                warn!(path = %path.display(), detail, "damaged block put aside");
+                metrics.blocks_quarantined.inc();
+                put_aside(path)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Blocks and tombstones as they are now.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The highest id given so far.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// Starts a block. Its order is that of `sources`' first, or its own id when it is not made of others.
+    pub(crate) fn create(&self, sources: &[Held], resolution: Resolution) -> Result<NewBlock, Error> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(format!("{id:08}.blk"));
+        let order = sources.iter().map(|held| held.block.order()).min().unwrap_or(id);
+        let writer = BlockWriter::create(&path, BlockKind { order, resolution })?;
+        Ok(NewBlock { id, path, writer })
+    }
+
+    /// Makes a block durable and puts it in the place of its sources, whose files are removed; those in `damaged` are
+    /// kept aside. A block without series is not kept. Answers the block.
+    pub(crate) fn commit(
+        &self,
+        new: NewBlock,
+        sources: &[Held],
+        damaged: &[(PathBuf, String)],
+        metrics: &Metrics,
+    ) -> Result<Option<Arc<Block>>, Error> {
+        let stems = sources.iter().map(|held| held.block.stem().to_owned()).collect();
+        let is_kept = new.writer.finish(stems)?;
+        let block = if is_kept {
+            let block = Arc::new(Block::open(&new.path, new.id, &self.budget)?);
+            info!(path = %new.path.display(), samples = block.samples(), bytes = block.bytes(), "block written");
+            Some(block)
+        } else {
+            None
+        };
+        self.replace(|state| {
+            state.blocks.retain(|held| !sources.iter().any(|source| source.block.id() == held.block.id()));
+            let held =
+                block.iter().map(|block| Held { block: Arc::clone(block), deleted: Arc::default() });
+            state.blocks.extend(held);
+            state.blocks.sort_by_key(|held| (held.block.order(), held.block.id()));
+        });
+        self.report(metrics);
+        for (path, detail) in damaged {
+            warn!(path = %path.display(), detail, "damaged block put aside");
+            metrics.blocks_quarantined.inc();
+            put_aside(path)?;
+        }
+        let whole = sources.iter().filter(|held| !damaged.iter().any(|(path, _)| *path == held.block.path));
+        self.discard(whole);
+        Ok(block)
+    }
+
+    /// Takes blocks out and removes their files.
+    pub(crate) fn remove(&self, gone: &[Held], metrics: &Metrics) {
+        self.replace(|state| {
+            state.blocks.retain(|held| !gone.iter().any(|gone| gone.block.id() == held.block.id()));
+        });
+        self.report(metrics);
+        self.discard(gone.iter());
+    }
+
+    /// Adds tombstones: `save` makes the new list durable before any reader sees it.
+    pub(crate) fn delete(
+        &self,
+        added: Vec<Tombstone>,
+        save: impl FnOnce(&Tombstones) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut next = State::clone(&self.state());
+        next.tombstones.add(added);
+        for held in &mut next.blocks {
+            held.deleted = Arc::new(next.tombstones.resolve(&held.block)?);
+        }
+        save(&next.tombstones)?;
+        // Blocks come and go only under the locks that the caller holds, so that `next` has not become old.
+        self.replace(|state| *state = next);
+        Ok(())
+    }
+
+    /// Forgets tombstones that no block needs any more, unless a file of deleted samples could not be removed yet.
+    pub(crate) fn forget_tombstones(
+        &self,
+        save: impl FnOnce(&Tombstones) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let state = self.state();
+        if state.tombstones.is_empty() || !self.is_clean() {
+            return Ok(());
+        }
+        let needed = state.tombstones.needed(state.blocks.iter().map(|held| &*held.deleted));
+        if needed.len() == state.tombstones.len() {
+            return Ok(());
+        }
+        save(&needed)?;
+        self.replace(|state| state.tombstones = needed);
+        Ok(())
+    }
+
+    /// Tries again to remove what could not be removed.
+    pub(crate) fn remove_garbage(&self) {
+        let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
+        garbage.retain(|path| is_refused(fs::remove_file(path)));
+    }
+
+    /// Whether no file waits to be removed.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.garbage.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Forgets decoded pages that are not used: all idle ones when `is_time`, else only when the cache gets full.
+    pub(crate) fn forget_idle(&self, is_time: bool) {
+        if is_time || self.budget.is_nearly_full() {
+            self.state().blocks.iter().for_each(|held| held.block.forget_idle());
+        }
+    }
+
+    /// Bytes of all blocks.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state().blocks.iter().map(|held| held.block.bytes()).sum()
+    }
+
+    fn replace(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut state));
+    }
+
+    fn discard<'h>(&self, gone: impl Iterator<Item = &'h Held>) {
+        let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in gone.map(|held| &held.block.path) {
+            if let Err(error) = fs::remove_file(path) {
+                warn!(%error, path = %path.display(), "block not removed; it is tried again");
+                garbage.push(path.clone());
+            }
+        }
+    }
+
+    fn report(&self, metrics: &Metrics) {
+        let state = self.state();
+        metrics.blocks.set(state.blocks.len() as f64);
+        metrics.blocks_bytes.set(self.bytes() as f64);
+        metrics.index_cache_bytes.set(self.budget.used() as f64);
+    }
+}
+
+/// First and last number in a block's name; they differ only in names of versions 1 and 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ids {
     first: u64,
     last: u64,
 }
 
-impl Cuts {
-    /// One cut.
-    pub(crate) fn one(number: u64) -> Self {
-        Self { first: number, last: number }
-    }
-
-    fn path(self, dir: &Path) -> PathBuf {
-        dir.join(format!("{self}.blk"))
-    }
-
+impl Ids {
+    /// Of `00000012.blk`, `00000001-00000004.blk`, and such names with `.tmp` or `.blk.bad`.
     fn from_name(name: &str) -> Option<Self> {
-        let (first, last) = name.strip_suffix(".blk")?.split_once('-')?;
-        let cuts = Self { first: first.parse().ok()?, last: last.parse().ok()? };
-        (cuts.first <= cuts.last).then_some(cuts)
+        let stem = name.strip_suffix(".blk.bad").or(name.strip_suffix(".blk")).or(name.strip_suffix(".tmp"))?;
+        let (first, last) = stem.split_once('-').unwrap_or((stem, stem));
+        let ids = Self { first: first.parse().ok()?, last: last.parse().ok()? };
+        (ids.first <= ids.last && ids.last < u64::MAX).then_some(ids)
     }
 
     fn contains(self, other: Self) -> bool {
@@ -47,130 +283,19 @@ impl Cuts {
     }
 }
 
-impl fmt::Display for Cuts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08}-{:08}", self.first, self.last)
-    }
-}
-
-type Blocks = Vec<(Cuts, Arc<Block>)>;
-
-/// Blocks in the order of their cuts: what was written first comes first.
-pub(crate) struct BlockSet {
-    dir: PathBuf,
-    /// Protects the list, not the blocks: readers clone it.
-    blocks: RwLock<Arc<Blocks>>,
-}
-
-impl BlockSet {
-    /// Opens all blocks in `dir`. Damaged ones are put aside, left-overs of merges and of writes removed.
-    pub(crate) fn open(dir: &Path, metrics: &Metrics) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        let mut found = Blocks::new();
-        for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-            let path = entry.map_err(Error::io("list", dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.ends_with(".tmp") {
-                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            }
-            let Some(cuts) = Cuts::from_name(name) else { continue };
-            match Block::open(&path) {
-                Ok(block) => found.push((cuts, Arc::new(block))),
-                Err(Error::Corrupt { detail, .. }) => {
-                    warn!(path = %path.display(), detail, "damaged block put aside");
-                    metrics.blocks_quarantined.inc();
-                    put_aside(&path)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        found.sort_by_key(|(cuts, _)| *cuts);
-        let (kept, merged): (Blocks, Blocks) = found
-            .iter()
-            .cloned()
-            .partition(|(cuts, _)| !found.iter().any(|(other, _)| other != cuts && other.contains(*cuts)));
-        remove_files(&merged)?;
-        let set = Self { dir: dir.to_owned(), blocks: RwLock::new(Arc::new(kept)) };
-        set.report(metrics);
-        Ok(set)
-    }
-
-    /// The blocks as they are now.
-    pub(crate) fn list(&self) -> Arc<Blocks> {
-        Arc::clone(&self.blocks.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The number of the next cut.
-    pub(crate) fn next_cut(&self) -> u64 {
-        self.list().last().map_or(1, |(cuts, _)| cuts.last + 1)
-    }
-
-    /// Writes the block of `cuts`: `fill` pushes its series.
-    pub(crate) fn write(
-        &self,
-        cuts: Cuts,
-        fill: impl FnOnce(&mut BlockWriter) -> Result<(), Error>,
-        metrics: &Metrics,
-    ) -> Result<(), Error> {
-        let path = cuts.path(&self.dir);
-        let mut writer = BlockWriter::create(&path)?;
-        fill(&mut writer)?;
-        if writer.finish()? {
-            let block = Arc::new(Block::open(&path)?);
-            info!(path = %path.display(), samples = block.samples(), bytes = block.bytes(), "block written");
-            self.replace(|blocks| {
-                blocks.retain(|(other, _)| !cuts.contains(*other));
-                blocks.push((cuts, block));
-                blocks.sort_by_key(|(cuts, _)| *cuts);
-            });
-        }
-        self.report(metrics);
-        Ok(())
-    }
-
-    /// Deletes blocks whose newest sample is before `oldest_ms`.
-    pub(crate) fn expire(&self, oldest_ms: i64, metrics: &Metrics) -> Result<(), Error> {
-        let blocks = self.list();
-        let expired = blocks.iter().filter(|(_, block)| block.range_ms().end <= oldest_ms);
-        let expired: Blocks = expired.cloned().collect();
-        if expired.is_empty() {
-            return Ok(());
-        }
-        self.replace(|blocks| blocks.retain(|(cuts, _)| !expired.iter().any(|(gone, _)| gone == cuts)));
-        metrics.blocks_expired.add(expired.len() as u64);
-        self.report(metrics);
-        remove_files(&expired)
-    }
-
-    /// Merges one run of small neighbours, if there is one. Damaged series are left out, and the block they were in
-    /// is kept aside.
-    pub(crate) fn merge_one(&self, config: &TsdbConfig, metrics: &Metrics) -> Result<(), Error> {
-        let blocks = self.list();
-        let Some(run) = find_run(&blocks, config) else { return Ok(()) };
-        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(()) };
-        let cuts = Cuts { first: first.first, last: last.last };
-        let mut damaged = Vec::new();
-        self.write(cuts, |writer| merge(run, writer, &mut damaged), metrics)?;
-        metrics.merges.inc();
-        for (path, detail) in &damaged {
-            warn!(path = %path.display(), detail, "damaged block put aside");
-            put_aside(path)?;
-        }
-        metrics.blocks_quarantined.add(damaged.len() as u64);
-        let whole = run.iter().filter(|(_, block)| !damaged.iter().any(|(path, _)| *path == block.path));
-        remove_files(&whole.cloned().collect::<Blocks>())
-    }
-
-    fn replace(&self, change: impl FnOnce(&mut Blocks)) {
-        let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut blocks));
-    }
-
-    fn report(&self, metrics: &Metrics) {
-        let blocks = self.list();
-        metrics.blocks.set(blocks.len() as f64);
-        metrics.blocks_bytes.set(blocks.iter().map(|(_, block)| block.bytes()).sum::<u64>() as f64);
-    }
+/// Takes out the blocks that others were made of.
+fn split_merged(found: Vec<(Ids, Held)>) -> (Vec<Held>, Vec<Held>) {
+    let sources = found.iter().flat_map(|(_, held)| held.block.sources().iter().cloned());
+    let sources: HashSet<String> = sources.collect();
+    let ranges: Vec<Ids> = found.iter().map(|(ids, _)| *ids).filter(|ids| ids.first < ids.last).collect();
+    let is_merged = |ids: Ids, held: &Held| {
+        sources.contains(held.block.stem())
+            || (held.block.is_old() && ranges.iter().any(|other| *other != ids && other.contains(ids)))
+    };
+    let (merged, kept): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(ids, held)| is_merged(*ids, held));
+    let only_blocks = |list: Vec<(Ids, Held)>| list.into_iter().map(|(_, held)| held).collect();
+    (only_blocks(merged), only_blocks(kept))
 }
 
 /// The block's name ends in `.blk.bad` from now on.
@@ -178,72 +303,13 @@ fn put_aside(path: &Path) -> Result<(), Error> {
     fs::rename(path, path.with_extension("blk.bad")).map_err(Error::io("rename", path))
 }
 
-fn remove_files(blocks: &[(Cuts, Arc<Block>)]) -> Result<(), Error> {
-    blocks
-        .iter()
-        .try_for_each(|(_, block)| fs::remove_file(&block.path).map_err(Error::io("remove", &block.path)))
-}
-
-/// The first run of neighbours that are many enough and together span no more than a tier: `block_span`, 4 times it,
-/// 16 times it and so on, the last one being `merged_span_max`.
-fn find_run<'b>(blocks: &'b Blocks, config: &TsdbConfig) -> Option<&'b [(Cuts, Arc<Block>)]> {
-    let mut tier = config.block_span.max(Duration::from_secs(1));
-    loop {
-        tier = tier.min(config.merged_span_max);
-        for start in 0..blocks.len() {
-            let mut end = start + 1;
-            while blocks.get(start..=end).is_some_and(|run| span_ms(run) <= to_ms(tier)) {
-                end += 1;
-            }
-            if end - start >= MERGE_BLOCKS_MIN {
-                return blocks.get(start..end);
-            }
-        }
-        if tier == config.merged_span_max {
-            return None;
-        }
-        tier *= 4;
+fn remove_files<'h>(blocks: impl Iterator<Item = &'h Held>) -> Result<(), Error> {
+    for path in blocks.map(|held| &held.block.path) {
+        fs::remove_file(path).map_err(Error::io("remove", path))?;
     }
+    Ok(())
 }
 
-fn span_ms(run: &[(Cuts, Arc<Block>)]) -> i64 {
-    let start = run.iter().map(|(_, block)| block.range_ms().start).min().unwrap_or_default();
-    let end = run.iter().map(|(_, block)| block.range_ms().end).max().unwrap_or_default();
-    end.saturating_sub(start)
-}
-
-/// Pushes every series of `run` with its samples of all blocks; of two samples at one time the first written stays.
-fn merge(
-    run: &[(Cuts, Arc<Block>)],
-    writer: &mut BlockWriter,
-    damaged: &mut Vec<(PathBuf, String)>,
-) -> Result<(), Error> {
-    let indexes = run.iter().map(|(_, block)| block.index()).collect::<Result<Vec<_>, _>>()?;
-    let mut heads = vec![0_usize; run.len()];
-    let mut columns = SampleColumns::default();
-    let mut part = SampleColumns::default();
-    loop {
-        let candidates = indexes.iter().zip(&heads).filter_map(|(index, head)| index.series.get(*head));
-        let smallest =
-            candidates.min_by(|left, right| compare_labels(left.labels.as_bytes(), right.labels.as_bytes()));
-        let Some(labels) = smallest.map(|series| series.labels.clone()) else { return Ok(()) };
-        columns.clear();
-        for (((_, block), index), head) in run.iter().zip(&indexes).zip(&mut heads) {
-            let series = index.series.get(*head).filter(|series| series.labels == labels);
-            let Some(series) = series else { continue };
-            *head += 1;
-            part.clear();
-            match block.read(index, series, TimeRange::ALL, &mut part) {
-                Ok(()) => columns.append(&mut part),
-                Err(Error::Corrupt { path, detail }) => {
-                    if damaged.iter().all(|(known, _)| *known != path) {
-                        damaged.push((path, detail));
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        tidy_up(TimeRange::ALL, &mut columns);
-        writer.push(&labels, &columns)?;
-    }
+fn is_refused(removed: std::io::Result<()>) -> bool {
+    removed.is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
 }

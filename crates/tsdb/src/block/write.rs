@@ -13,7 +13,6 @@ use super::footer::Footer;
 use super::labels::LabelsBuilder;
 use super::page::{ChunkEntry, ChunkKind, PAGE_SERIES, Page};
 use super::{HEADER_BYTES, Resolution, VERSION, header};
-use crate::sample::Sample;
 use crate::{Error, chunk};
 
 const PAGE_ZSTD_LEVEL: i32 = 6;
@@ -32,7 +31,6 @@ pub(crate) struct BlockWriter {
     previous: Option<LabelSet>,
     chunks: Vec<u8>,
     entries: Vec<ChunkEntry>,
-    samples: Vec<Sample>,
 }
 
 /// Removed when dropped, unless it has got its name. Where even that fails, the next open removes it.
@@ -80,7 +78,6 @@ impl BlockWriter {
             previous: None,
             chunks: Vec::new(),
             entries: Vec::new(),
-            samples: Vec::new(),
             tmp,
         };
         writer.write(&header(VERSION))?;
@@ -170,29 +167,24 @@ impl BlockWriter {
             columns.ts_ms.is_sorted_by(|left, right| left < right),
             "BUG: times of {labels} do not ascend"
         );
-        self.samples.clear();
-        let pairs = columns.ts_ms.iter().zip(&columns.values);
-        self.samples.extend(pairs.map(|(ts_ms, value)| Sample { ts_ms: *ts_ms, value: *value }));
-        let count = self.samples.len().div_ceil(chunk::SAMPLES_MAX);
-        // Chunks of about equal length compress better than full ones and a stub.
-        let chunk_samples = self.samples.len().div_ceil(count.max(1)).max(1);
-        for samples in self.samples.chunks(chunk_samples) {
-            let start = self.chunks.len();
-            chunk::encode(samples, &mut self.chunks);
-            if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
-                self.entries.push(ChunkEntry {
-                    min_ms: first.ts_ms,
-                    max_ms: last.ts_ms,
-                    bytes: chunk_u32(self.chunks.len() - start),
-                    samples: chunk_u32(samples.len()),
-                    kind: ChunkKind::new(false, false, column),
-                });
-                self.footer.min_ms = self.footer.min_ms.min(first.ts_ms);
-                self.footer.max_ms = self.footer.max_ms.max(last.ts_ms);
-            }
+        let mut start = self.chunks.len();
+        for chunk in chunk::encode_columns(columns, &mut self.chunks) {
+            let kind = chunk::kind(self.chunks.get(start..).unwrap_or_default());
+            let kind = kind.expect("BUG: a chunk made here has no kind");
+            start += chunk.bytes;
+            self.entries.push(ChunkEntry {
+                min_ms: chunk.min_ms,
+                max_ms: chunk.max_ms,
+                bytes: u32::try_from(chunk.bytes).expect("BUG: a chunk of 240 samples takes over 4 GiB"),
+                samples: chunk.samples,
+                kind: ChunkKind::new(kind, column),
+            });
+            self.footer.min_ms = self.footer.min_ms.min(chunk.min_ms);
+            self.footer.max_ms = self.footer.max_ms.max(chunk.max_ms);
         }
         if column == 0 {
-            self.footer.samples += self.samples.len() as u64;
+            self.footer.samples += columns.len() as u64;
+            self.footer.histograms += columns.histograms.len() as u64;
         }
     }
 
@@ -223,8 +215,4 @@ impl BlockWriter {
 pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("."));
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
-}
-
-fn chunk_u32(len: usize) -> u32 {
-    u32::try_from(len).expect("BUG: a chunk of 240 samples takes over 4 GiB")
 }

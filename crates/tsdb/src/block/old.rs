@@ -1,4 +1,4 @@
-//! Blocks of version 1: the index is one compressed list of series, decoded as a whole when first asked.
+//! Blocks of versions 1 and 2: the index is one compressed list of series, decoded as a whole when first asked.
 //!
 //! ```text
 //! block  := header[16] | data | index | footer[80]            00000003-00000005.blk: cuts 3 to 5, merged
@@ -22,14 +22,14 @@ use super::footer::Footer;
 use super::page::{ChunkEntry, ChunkKind, PAGE_SERIES, Page};
 use super::read::slice;
 use super::{END_MAGIC, HEADER_BYTES};
-use crate::Error;
 use crate::index::LabelIndex;
+use crate::{Error, chunk};
 
 const FOOTER_BYTES: usize = 80;
 /// Longest decoded index: bounds what a forged footer can make us allocate.
 const INDEX_RAW_BYTES_MAX: u64 = 8 << 30;
 
-/// The index of a block of version 1.
+/// The index of such a block.
 pub(super) struct OldIndex {
     offset: u64,
     bytes: u64,
@@ -148,15 +148,12 @@ impl Decoder<'_> {
             let min_ms = cursor.signed_varint().map_err(short)?;
             let max_ms = min_ms.wrapping_add(cursor.varint().map_err(short)? as i64);
             let bytes = cursor.varint().map_err(short)?;
-            // A chunk of version 1 starts with its number of samples.
-            let samples = slice(self.file, self.offset, bytes)
-                .ok()
-                .and_then(|chunk| Cursor::new(chunk).varint().ok())
-                .and_then(|samples| u32::try_from(samples).ok());
+            let chunk = slice(self.file, self.offset, bytes)?;
+            // A chunk that can't be described is damaged: whoever reads it finds its checksum wrong.
+            let (samples, kind) = describe(chunk).unwrap_or_default();
             self.offset = self.offset.checked_add(bytes).ok_or("chunk lengths overflow")?;
             let bytes = u32::try_from(bytes).map_err(|error| error.to_string())?;
-            let samples = samples.unwrap_or_default();
-            chunks.push(ChunkEntry { min_ms, max_ms, bytes, samples, kind: ChunkKind::default() });
+            chunks.push(ChunkEntry { min_ms, max_ms, bytes, samples, kind });
         }
         self.decoded.labels.insert(self.count, labels.as_ref());
         self.page.push(labels, start, sum, &chunks);
@@ -172,4 +169,16 @@ impl Decoder<'_> {
             self.decoded.pages.push(Arc::new(std::mem::take(&mut self.page)));
         }
     }
+}
+
+/// Number of samples and kind of a chunk, which the index does not say.
+fn describe(bytes: &[u8]) -> Option<(u32, ChunkKind)> {
+    let kind = chunk::kind(bytes).ok()?;
+    let before_count = match kind {
+        chunk::Kind::Floats => 0,
+        chunk::Kind::FloatsSince => 2,
+        chunk::Kind::Histograms => 3,
+    };
+    let samples = Cursor::new(bytes.get(before_count..)?).varint().ok()?;
+    Some((u32::try_from(samples).ok()?, ChunkKind::new(kind, 0)))
 }
