@@ -4,11 +4,14 @@
 //! data/format   "eino data 1"        a newer number is refused
 //! data/lock     held while a server runs (flock: the kernel lets go of it, however the process ends)
 //! data/{metrics,traces,alerts}/
+//! data/snapshots/NAME/   each a data directory of its own, with `format` and `metrics/`
 //! ```
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use clock::Clock;
 
 const FORMAT: u32 = 1;
 const FORMAT_PREFIX: &str = "eino data ";
@@ -50,10 +53,70 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Makes a directory under `snapshots` that can be used as a data directory, and lets `fill` put the parts into it.
+    /// Answers its name: the time, in UTC, and a number where two fall on the same second. When it returns an error,
+    /// nothing is left.
+    pub(crate) fn snapshot(
+        &self,
+        clock: &Clock,
+        fill: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<String, String> {
+        let parent = self.path.join("snapshots");
+        let (name, dir) = self.new_snapshot(&parent, clock)?;
+        let tmp = dir.with_extension("tmp");
+        let made = make_snapshot(&parent, &tmp, &dir, fill);
+        if made.is_err()
+            && let Err(error) = fs::remove_dir_all(&tmp)
+        {
+            tracing::warn!(%error, path = %tmp.display(), "unfinished snapshot not removed");
+        }
+        made.map(|()| name)
+    }
+
+    fn new_snapshot(&self, parent: &Path, clock: &Clock) -> Result<(String, PathBuf), String> {
+        let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let now = time::OffsetDateTime::from_unix_timestamp(clock.unix_ms().div_euclid(1_000));
+        let now =
+            now.map_err(|error| error.to_string())?.format(format).map_err(|error| error.to_string())?;
+        for number in 0..1_000 {
+            let name = format!("{now}-{number}");
+            let dir = parent.join(&name);
+            let is_free = [dir.clone(), dir.with_extension("tmp")]
+                .iter()
+                .all(|path| matches!(path.try_exists(), Ok(false)));
+            if is_free {
+                return Ok((name, dir));
+            }
+        }
+        Err(format!("there are 1000 snapshots of {now} in {}", parent.display()))
+    }
+
     /// A part's own directory.
     pub(crate) fn part(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+fn make_snapshot(
+    parent: &Path,
+    tmp: &Path,
+    dir: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    let failed =
+        |what: &str, path: &Path, error: io::Error| format!("cannot {what} {}: {error}", path.display());
+    fs::create_dir_all(tmp).map_err(|error| failed("create", tmp, error))?;
+    fill(tmp)?;
+    let format = tmp.join("format");
+    fs::write(&format, format!("{FORMAT_PREFIX}{FORMAT}\n"))
+        .map_err(|error| failed("write", &format, error))?;
+    for path in [&format, tmp] {
+        let synced = File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|error| failed("sync", path, error))?;
+    }
+    fs::rename(tmp, dir).map_err(|error| failed("rename", tmp, error))?;
+    let synced = File::open(parent).and_then(|parent| parent.sync_all());
+    synced.map_err(|error| failed("sync", parent, error))
 }
 
 fn check_format(path: &Path) -> Result<(), DataDirError> {

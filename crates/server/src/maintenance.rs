@@ -9,7 +9,8 @@ use eino_metrics_core::{Counter, Registry};
 
 use crate::stores::Stores;
 
-const EVERY: Duration = Duration::from_secs(2);
+/// How often the stores are looked after.
+pub(crate) const EVERY: Duration = Duration::from_secs(2);
 
 pub(crate) struct Maintenance {
     /// Dropping it tells the thread to stop.

@@ -203,6 +203,9 @@ async fn open_stores(
 ) -> Result<Arc<Stores>, StartError> {
     let settings = StoreSettings {
         metrics_retention: config.metrics_retention,
+        metrics_retention_bytes: config.metrics_retention_bytes,
+        downsampling: config.downsampling,
+        background_bytes_per_second: config.background_bytes_per_second,
         traces_retention: config.traces_retention,
         // 0 is what a file that says nothing has; the store then uses its own default.
         out_of_order_window: Some(config.out_of_order_window).filter(|window| !window.is_zero()),

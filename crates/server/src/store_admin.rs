@@ -1,7 +1,7 @@
 //! The stores as operators see them.
 
 use http_api::{BlockCompaction, BlockStats, BlockStatus, MetricStats, StoreAdmin};
-use model::{MetricSource, TimeRange};
+use model::{Matcher, MetricSource, TimeRange};
 use serde_json::json;
 
 use crate::cardinality;
@@ -39,6 +39,23 @@ impl StoreAdmin for Stores {
                 "bytes": traces.bytes,
                 "damaged": traces.damaged,
             },
+        })
+    }
+
+    fn delete_series(&self, selectors: &[Vec<Matcher>], range_ms: TimeRange) -> Result<(), String> {
+        let deleted = self.metrics.delete_series(selectors, range_ms);
+        deleted.map_err(|error| format!("nothing was deleted: {error}"))
+    }
+
+    fn clean_tombstones(&self) -> Result<(), String> {
+        let cleaned = self.metrics.clean_tombstones();
+        cleaned.map_err(|error| format!("not all deleted samples were taken out of their blocks: {error}"))
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, String> {
+        self.data.snapshot(&self.clock, |dir| {
+            let copied = self.metrics.snapshot(&dir.join("metrics"), !skip_head);
+            copied.map_err(|error| error.to_string())
         })
     }
 

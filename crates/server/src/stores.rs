@@ -8,7 +8,9 @@ use eino_metrics_core::Registry;
 use traces::{TraceStore, TraceStoreConfig};
 use tsdb::{Tsdb, TsdbConfig};
 
+use crate::config::Downsampling;
 use crate::data_dir::DataDir;
+use crate::maintenance;
 
 /// A store that can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct StoreSettings {
     pub(crate) metrics_retention: Duration,
+    pub(crate) metrics_retention_bytes: Option<u64>,
+    pub(crate) downsampling: Downsampling,
+    pub(crate) background_bytes_per_second: u64,
     pub(crate) traces_retention: Duration,
     pub(crate) out_of_order_window: Option<Duration>,
     pub(crate) sync_always: bool,
@@ -31,7 +36,8 @@ pub(crate) struct StoreSettings {
 pub(crate) struct Stores {
     pub(crate) metrics: Arc<Tsdb>,
     pub(crate) traces: Arc<TraceStore>,
-    _data: DataDir,
+    pub(crate) data: DataDir,
+    pub(crate) clock: Clock,
 }
 
 impl Stores {
@@ -47,6 +53,11 @@ impl Stores {
         };
         let mut metrics = TsdbConfig::new(data.part("metrics"));
         metrics.retention = settings.metrics_retention;
+        metrics.retention_bytes = settings.metrics_retention_bytes;
+        metrics.five_minutes_retention = settings.downsampling.five_minutes;
+        metrics.one_hour_retention = settings.downsampling.one_hour;
+        metrics.merge_bytes_per_call =
+            settings.background_bytes_per_second.saturating_mul(maintenance::EVERY.as_secs());
         metrics.sync = sync();
         if let Some(window) = settings.out_of_order_window {
             metrics.out_of_order_window = window;
@@ -57,7 +68,8 @@ impl Stores {
         Ok(Self {
             metrics: Arc::new(Tsdb::open(metrics, clock.clone(), registry).map_err(StoreError::Metrics)?),
             traces: Arc::new(TraceStore::open(traces, clock.clone(), registry).map_err(StoreError::Traces)?),
-            _data: data,
+            data,
+            clock: clock.clone(),
         })
     }
 

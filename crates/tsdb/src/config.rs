@@ -3,15 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use disk::Disk;
 use log::SyncPolicy;
+
+use crate::block::Resolution;
 
 /// Settings of the store. The defaults suit one node with 1 M live series.
 #[derive(Clone, Debug)]
 pub struct TsdbConfig {
     /// Holds nothing but this store. Made if absent.
     pub dir: PathBuf,
-    /// Blocks whose newest sample is older are deleted; older samples are refused (`TooOld`).
+    /// Where `dir` is.
+    pub disk: Disk,
+    /// Blocks whose newest sample is older are downsampled or deleted; older samples are refused (`TooOld`).
     pub retention: Duration,
+    /// Most bytes of blocks and log together. Beyond it the oldest blocks are downsampled or deleted, whatever their age.
+    pub retention_bytes: Option<u64>,
+    /// How long samples downsampled to 5 minutes are kept. No longer than `retention`: there are none.
+    pub five_minutes_retention: Duration,
+    /// How long samples downsampled to 1 hour are kept. No longer than the finer ones: there are none.
+    pub one_hour_retention: Duration,
     /// When acknowledged samples reach the disk itself.
     pub sync: SyncPolicy,
     /// How far behind the newest sample of its series a sample may be (`OutOfOrder`).
@@ -30,8 +41,11 @@ pub struct TsdbConfig {
     pub block_span: Duration,
     /// The head becomes a block when its log is longer than this, whatever it spans: it bounds the time of a restart.
     pub log_bytes_max: u64,
-    /// Blocks are merged up to this span.
-    pub merged_span_max: Duration,
+    /// Bytes that one call of `Tsdb::maintain` reads and writes to merge and downsample blocks: with the pause between
+    /// calls it bounds what upkeep takes of the disk.
+    pub merge_bytes_per_call: u64,
+    /// Most bytes of block indexes kept decoded in memory.
+    pub index_cache_bytes_max: u64,
 }
 
 impl TsdbConfig {
@@ -40,7 +54,11 @@ impl TsdbConfig {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Self {
             dir: dir.into(),
+            disk: Disk::real(),
             retention: hours(15 * 24),
+            retention_bytes: None,
+            five_minutes_retention: hours(90 * 24),
+            one_hour_retention: hours(730 * 24),
             sync: SyncPolicy::default(),
             out_of_order_window: hours(1),
             future_max: hours(24),
@@ -50,7 +68,17 @@ impl TsdbConfig {
             label_value_bytes_max: 4096,
             block_span: hours(2),
             log_bytes_max: 2 << 30,
-            merged_span_max: hours(24),
+            merge_bytes_per_call: 64 << 20,
+            index_cache_bytes_max: 256 << 20,
+        }
+    }
+
+    /// How long samples of a resolution are kept.
+    pub(crate) fn kept(&self, resolution: Resolution) -> Duration {
+        match resolution {
+            Resolution::Raw => self.retention,
+            Resolution::FiveMinutes => self.five_minutes_retention,
+            Resolution::OneHour => self.one_hour_retention,
         }
     }
 }

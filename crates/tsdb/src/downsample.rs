@@ -18,12 +18,8 @@ use model::{HistogramSample, ResetHint, SampleColumns, is_stale_nan};
 
 /// Columns of a downsampled series.
 pub(crate) const COLUMNS: usize = 5;
-/// The samples themselves.
+/// The column of the samples themselves; min, max, sum and count follow.
 pub(crate) const SAMPLES: u8 = 0;
-pub(crate) const MIN: u8 = 1;
-pub(crate) const MAX: u8 = 2;
-pub(crate) const SUM: u8 = 3;
-pub(crate) const COUNT: u8 = 4;
 
 /// More falls than this in one window are those of a gauge.
 const UNKNOWN_FALLS_MAX: usize = 2;
@@ -131,7 +127,9 @@ fn is_reset(before: &HistogramSample, after: &HistogramSample) -> bool {
         ResetHint::Gauge => false,
         ResetHint::Reset => true,
         ResetHint::Unknown | ResetHint::NotReset => {
-            after.histogram.is_stale() || before.histogram.is_stale() || after.histogram.count < before.histogram.count
+            after.histogram.is_stale()
+                || before.histogram.is_stale()
+                || after.histogram.count < before.histogram.count
         }
     }
 }

@@ -121,14 +121,15 @@ impl LabelIndex {
 
 /// How to find the values that pass a matcher.
 #[derive(Debug, PartialEq, Eq)]
-enum Plan<'a> {
+pub(crate) enum Plan<'a> {
     /// Exactly these.
     Values(Vec<&'a str>),
     /// Those that start like this: all of them, or only those that pass when tried.
     Prefix { prefix: &'a str, is_enough: bool },
 }
 
-fn plan(matcher: &Matcher) -> Plan<'_> {
+/// How to find them.
+pub(crate) fn plan(matcher: &Matcher) -> Plan<'_> {
     let try_all = Plan::Prefix { prefix: "", is_enough: false };
     match matcher.op() {
         MatchOp::Equal => Plan::Values(vec![matcher.value()]),
@@ -150,7 +151,8 @@ fn plan(matcher: &Matcher) -> Plan<'_> {
     }
 }
 
-fn passes_everything(matcher: &Matcher) -> bool {
+/// Whether it is `=~".*"`.
+pub(crate) fn passes_everything(matcher: &Matcher) -> bool {
     matcher.op() == MatchOp::Regex && matcher.value() == ".*"
 }
 

@@ -19,18 +19,24 @@ mod block;
 mod chunk;
 mod columns;
 mod config;
+mod downsample;
 mod error;
 mod head;
 mod index;
 mod label_order;
 mod metrics;
+mod plan;
+mod rewrite;
 mod sample;
 mod select;
+mod tombstones;
 mod tsdb;
+mod upkeep;
 
 pub use config::TsdbConfig;
 pub use error::Error;
 pub use tsdb::{BlockInfo, Tsdb, TsdbStatus};
+pub use upkeep::Import;
 
 #[cfg(test)]
 mod tests;

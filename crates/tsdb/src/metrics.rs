@@ -18,6 +18,13 @@ pub(crate) struct Metrics {
     pub(crate) merges: Counter,
     pub(crate) blocks_expired: Counter,
     pub(crate) blocks_quarantined: Counter,
+    pub(crate) rewrite_failures: Counter,
+    pub(crate) blocks_repaired: Counter,
+    pub(crate) blocks_downsampled: Counter,
+    pub(crate) blocks_imported: Counter,
+    pub(crate) tombstones: Gauge,
+    pub(crate) tombstones_quarantined: Counter,
+    pub(crate) index_cache_bytes: Gauge,
 }
 
 impl Metrics {
@@ -47,6 +54,28 @@ impl Metrics {
             merges: counter("eino_tsdb_merges_total", "Blocks made of several blocks."),
             blocks_expired: counter("eino_tsdb_blocks_expired_total", "Blocks deleted by retention."),
             blocks_quarantined: counter("eino_tsdb_blocks_quarantined_total", "Damaged blocks put aside."),
+            rewrite_failures: counter(
+                "eino_tsdb_rewrite_failures_total",
+                "Failed tries to merge, downsample, repair or clean blocks.",
+            ),
+            blocks_repaired: counter(
+                "eino_tsdb_blocks_repaired_total",
+                "Blocks that a read found damaged, rewritten without what can't be read.",
+            ),
+            blocks_downsampled: counter(
+                "eino_tsdb_blocks_downsampled_total",
+                "Expired blocks replaced by downsampled ones.",
+            ),
+            blocks_imported: counter("eino_tsdb_blocks_imported_total", "Blocks made of imported samples."),
+            tombstones: gauge("eino_tsdb_tombstones", "Deletions whose samples are still on disk."),
+            tombstones_quarantined: counter(
+                "eino_tsdb_tombstones_quarantined_total",
+                "Damaged copies of the tombstones put aside.",
+            ),
+            index_cache_bytes: gauge(
+                "eino_tsdb_index_cache_bytes",
+                "Decoded parts of block indexes in memory.",
+            ),
             registry: registry.clone(),
         }
     }

@@ -173,9 +173,9 @@ fn is_torn(spans: &[Span], run: std::ops::Range<usize>) -> bool {
     let all = around(members);
     let last = members.iter().map(|span| span.order).max().unwrap_or_default();
     let outside = spans.iter().enumerate().filter(|(index, _)| !run.contains(index));
-    outside.into_iter().any(|(_, span)| {
-        span.range_ms.overlaps(&all.range_ms) && all.order < span.order && span.order < last
-    })
+    outside
+        .into_iter()
+        .any(|(_, span)| span.range_ms.overlaps(&all.range_ms) && all.order < span.order && span.order < last)
 }
 
 #[cfg(test)]

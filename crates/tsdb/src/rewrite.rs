@@ -93,14 +93,15 @@ impl Rewrite {
             source.load(&mut self.damaged)?;
         }
         let candidates = self.sources.iter().filter_map(Source::current);
-        let smallest = candidates
-            .min_by(|left, right| compare_labels(left.labels.as_bytes(), right.labels.as_bytes()));
+        let smallest =
+            candidates.min_by(|left, right| compare_labels(left.labels.as_bytes(), right.labels.as_bytes()));
         let Some(labels) = smallest.map(|series| series.labels.clone()) else { return Ok(None) };
         self.columns.iter_mut().for_each(SampleColumns::clear);
         let mut bytes = 0;
-        let having = self.sources.iter_mut().filter(|source| {
-            source.current().is_some_and(|series| series.labels == labels)
-        });
+        let having = self
+            .sources
+            .iter_mut()
+            .filter(|source| source.current().is_some_and(|series| series.labels == labels));
         for source in having {
             match source.read(&mut self.columns, &mut self.part) {
                 Ok(read) => bytes += read,

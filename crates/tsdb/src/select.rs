@@ -6,23 +6,42 @@ use std::sync::Arc;
 use model::{LabelSet, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange};
 
 use crate::Error;
-use crate::block::{Block, BlockIndex, BlockSet};
+use crate::block::{BlockSet, Held, PAGE_SERIES, Page, Resolution};
 use crate::columns::tidy_up;
+use crate::downsample;
 use crate::head::{Head, Snapshot};
 use crate::label_order::compare_labels;
 
 /// What a query reads: it does not change any more, whatever happens to the store.
 pub(crate) struct Selection {
     range_ms: TimeRange,
-    blocks: Vec<(Arc<Block>, Arc<BlockIndex>)>,
+    blocks: Vec<Selecting>,
     series: Vec<Selected>,
+    parts: Vec<Part>,
+}
+
+/// A block and those of its pages that have selected series.
+struct Selecting {
+    held: Held,
+    pages: Vec<Arc<Page>>,
 }
 
 struct Selected {
     labels: LabelSet,
-    /// Index in `Selection::blocks` and position in that block, in the order of writing.
-    in_blocks: Vec<(u32, u32)>,
+    /// First and last of its parts, in the order of writing; the parts in between are linked.
+    in_blocks: Option<(u32, u32)>,
     in_head: Option<Snapshot>,
+}
+
+/// A series in a block.
+struct Part {
+    /// In `Selection::blocks`.
+    block: u32,
+    /// In `Selecting::pages`.
+    page: u32,
+    /// Its id in the block.
+    id: u32,
+    next: Option<u32>,
 }
 
 impl Selection {
@@ -32,38 +51,50 @@ impl Selection {
         matchers: &[Matcher],
         range_ms: TimeRange,
     ) -> Result<Self, Error> {
+        let mut selection = Self { range_ms, blocks: Vec::new(), series: Vec::new(), parts: Vec::new() };
         if range_ms.is_empty() {
-            return Ok(Self { range_ms, blocks: Vec::new(), series: Vec::new() });
+            return Ok(selection);
         }
         // Head first: what leaves it in between is in a block by then.
         let in_head = head.select(matchers, range_ms);
-        let mut selection = Self { range_ms, blocks: Vec::new(), series: Vec::new() };
-        for (_, block) in blocks.list().iter().filter(|(_, block)| block.range_ms().overlaps(&range_ms)) {
-            selection.add_block(block, matchers)?;
+        for held in blocks.state().blocks.iter().filter(|held| held.block.range_ms().overlaps(&range_ms)) {
+            selection.add_block(held, matchers)?;
         }
         let in_head = in_head.into_iter().map(|snapshot| Selected {
             labels: snapshot.labels.clone(),
-            in_blocks: Vec::new(),
+            in_blocks: None,
             in_head: Some(snapshot),
         });
         selection.merge(in_head.collect());
         Ok(selection)
     }
 
-    fn add_block(&mut self, block: &Arc<Block>, matchers: &[Matcher]) -> Result<(), Error> {
-        let index = block.index()?;
-        let number = self.blocks.len() as u32;
+    fn add_block(&mut self, held: &Held, matchers: &[Matcher]) -> Result<(), Error> {
+        let mut ids = held.block.select(matchers)?;
+        ids -= held.deleted.gone();
+        let block = self.blocks.len() as u32;
+        let mut pages: Vec<Arc<Page>> = Vec::new();
+        let mut page_number = None;
         let mut found = Vec::new();
-        for id in index.labels.select(matchers) {
-            let series = index.series.get(id as usize).filter(|series| index.overlaps(series, self.range_ms));
-            found.extend(series.map(|series| Selected {
-                labels: series.labels.clone(),
-                in_blocks: vec![(number, id)],
-                in_head: None,
-            }));
+        for id in ids {
+            let number = id as usize / PAGE_SERIES;
+            if page_number != Some(number) {
+                pages.push(held.block.page(number)?);
+                page_number = Some(number);
+            }
+            let Some(page) = pages.last() else { continue };
+            let series = page.series.get(id as usize % PAGE_SERIES);
+            if let Some(series) = series.filter(|series| page.overlaps(series, self.range_ms)) {
+                let part = self.parts.len() as u32;
+                self.parts.push(Part { block, page: pages.len() as u32 - 1, id, next: None });
+                let labels = series.labels.clone();
+                found.push(Selected { labels, in_blocks: Some((part, part)), in_head: None });
+            }
         }
-        self.blocks.push((Arc::clone(block), index));
-        self.merge(found);
+        if !found.is_empty() {
+            self.blocks.push(Selecting { held: held.clone(), pages });
+            self.merge(found);
+        }
         Ok(())
     }
 
@@ -81,7 +112,7 @@ impl Selection {
                 Ordering::Less => merged.extend(left.next()),
                 Ordering::Greater => merged.extend(right.next()),
                 Ordering::Equal => merged.extend(left.next().zip(right.next()).map(|(mut one, other)| {
-                    one.in_blocks.extend(other.in_blocks);
+                    one.in_blocks = self.link(one.in_blocks, other.in_blocks);
                     one.in_head = other.in_head.or(one.in_head);
                     one
                 })),
@@ -90,6 +121,30 @@ impl Selection {
         merged.extend(left);
         merged.extend(right);
         self.series = merged;
+    }
+
+    fn link(&mut self, one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32, u32)> {
+        let (Some((first, before)), Some((next, last))) = (one, other) else { return one.or(other) };
+        if let Some(part) = self.parts.get_mut(before as usize) {
+            part.next = Some(next);
+        }
+        Some((first, last))
+    }
+
+    fn read_part(&self, part: &Part, out: &mut SampleColumns) -> Result<(), Error> {
+        let Some(selecting) = self.blocks.get(part.block as usize) else { return Ok(()) };
+        let page = selecting.pages.get(part.page as usize);
+        let series = page.and_then(|page| page.series.get(part.id as usize % PAGE_SERIES));
+        let Some((page, series)) = page.zip(series) else { return Ok(()) };
+        let Held { block, deleted } = &selecting.held;
+        if deleted.is_empty() {
+            return block.read(page, series, downsample::SAMPLES, self.range_ms, out);
+        }
+        let mut left = SampleColumns::default();
+        block.read(page, series, downsample::SAMPLES, self.range_ms, &mut left)?;
+        deleted.apply(part.id, &mut left);
+        out.append(&mut left);
+        Ok(())
     }
 }
 
@@ -105,11 +160,10 @@ impl SeriesSet for Selection {
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
         out.clear();
         let Some(selected) = self.series.get(index) else { return Ok(()) };
-        for (number, id) in &selected.in_blocks {
-            let Some((block, block_index)) = self.blocks.get(*number as usize) else { continue };
-            if let Some(series) = block_index.series.get(*id as usize) {
-                block.read(block_index, series, self.range_ms, out)?;
-            }
+        let mut next = selected.in_blocks.map(|(first, _)| first);
+        while let Some(part) = next.and_then(|part| self.parts.get(part as usize)) {
+            self.read_part(part, out)?;
+            next = part.next;
         }
         if let Some(snapshot) = &selected.in_head {
             if let Some(frozen) = &snapshot.frozen {
@@ -119,5 +173,19 @@ impl SeriesSet for Selection {
         }
         tidy_up(self.range_ms, out);
         Ok(())
+    }
+
+    fn infos(&self) -> Vec<String> {
+        let describe = |resolution: Resolution, windows: &str| {
+            let blocks = self.blocks.iter().map(|selecting| &selecting.held.block);
+            let of_it = blocks.filter(|block| block.resolution() == resolution);
+            let end_ms = of_it.map(|block| block.range_ms().end.min(self.range_ms.end)).max()?;
+            let end_s = end_ms.div_euclid(1_000);
+            Some(format!(
+                "samples before {end_s} (Unix time) are downsampled to windows of {windows}, as raw ones are not kept that long"
+            ))
+        };
+        let coarse = describe(Resolution::OneHour, "1 h");
+        coarse.into_iter().chain(describe(Resolution::FiveMinutes, "5 min")).collect()
     }
 }

@@ -262,7 +262,7 @@ fn a_damaged_block_is_put_aside_and_the_rest_is_read() {
 }
 
 #[test]
-fn damaged_samples_of_a_block_are_an_error_and_a_merge_leaves_them_out() {
+fn damaged_samples_of_a_block_are_an_error_until_upkeep_leaves_them_out() {
     let dir = TempDir::new().unwrap();
     let (one, two) = (labels("one", &[]), labels("two", &[]));
     let store = open(dir.path());
@@ -280,10 +280,14 @@ fn damaged_samples_of_a_block_are_an_error_and_a_merge_leaves_them_out() {
     let set = store.db.select(&[], TimeRange::ALL).unwrap();
     let error = set.read(0, &mut SampleColumns::default()).expect_err("the checksum is wrong");
     assert!(error.to_string().contains("checksum of the samples of one is wrong"), "{error}");
+    let names =
+        || -> Vec<_> { blocks(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect() };
     store.db.maintain().unwrap();
     assert_eq!((store.samples(&one).len(), store.samples(&two).len()), (3, 4));
-    let names: Vec<_> = blocks(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["00000001-00000001.blk.bad", "00000001-00000004.blk"]);
+    assert_eq!(names(), ["00000001.blk.bad", "00000002.blk", "00000003.blk", "00000004.blk", "00000005.blk"]);
+    store.db.maintain().unwrap();
+    assert_eq!((store.samples(&one).len(), store.samples(&two).len()), (3, 4));
+    assert_eq!(names(), ["00000001.blk.bad", "00000006.blk"], "then it is merged with its neighbours");
 }
 
 #[test]
@@ -314,7 +318,12 @@ fn sources_of_a_merge_that_a_crash_left_are_removed() {
 fn retention_deletes_whole_blocks() {
     let dir = TempDir::new().unwrap();
     let (old, new) = (labels("old", &[]), labels("new", &[]));
-    let config = TsdbConfig { retention: Duration::from_secs(3600), ..TsdbConfig::new(dir.path()) };
+    let config = TsdbConfig {
+        retention: Duration::from_secs(3600),
+        five_minutes_retention: Duration::ZERO,
+        one_hour_retention: Duration::ZERO,
+        ..TsdbConfig::new(dir.path())
+    };
     let store = open_with(config);
     store.append(&old, &[(NOW_MS, 1.0)]);
     store.db.flush().unwrap();

@@ -12,14 +12,13 @@
 //!   generation counts.
 //!
 //! Bytes: `docs/format/metrics.md`.
-#![warn(clippy::indexing_slicing)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use codec::{Cursor, put_bytes, put_varint, zigzag};
+use disk::{Appender, Disk};
 use model::{MatchOp, Matcher, SampleColumns, TimeRange};
 use roaring::RoaringBitmap;
 use tracing::warn;
@@ -109,11 +108,11 @@ impl Tombstones {
     }
 
     /// Reads the tombstones of a store. Damaged files are put aside.
-    pub(crate) fn load(dir: &Path, metrics: &Metrics) -> Result<Self, Error> {
+    pub(crate) fn load(disk: &Disk, dir: &Path, metrics: &Metrics) -> Result<Self, Error> {
         let mut best = Self::default();
         let mut damaged = 0;
         for path in FILES.map(|name| dir.join(name)) {
-            let bytes = match fs::read(&path) {
+            let bytes = match disk.read(&path) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(Error::Io { op: "read", path, source }),
@@ -126,7 +125,7 @@ impl Tombstones {
                     metrics.tombstones_quarantined.inc();
                     damaged += 1;
                     let aside = path.with_extension(format!("{}.bad", extension(&path)));
-                    fs::rename(&path, aside).map_err(Error::io("rename", &path))?;
+                    disk.rename(&path, &aside).map_err(Error::io("rename", &path))?;
                 }
                 Err(error) => return Err(error),
             }
@@ -135,31 +134,23 @@ impl Tombstones {
             if damaged == FILES.len() {
                 tracing::error!(dir = %dir.display(), "both copies of the tombstones are damaged: deleted samples are back");
             }
-            best.save(dir)?;
+            best.save(disk, dir)?;
         }
         Ok(best)
     }
 
     /// Makes them durable.
-    pub(crate) fn save(&self, dir: &Path) -> Result<(), Error> {
+    pub(crate) fn save(&self, disk: &Disk, dir: &Path) -> Result<(), Error> {
         let bytes = self.encode();
         for name in FILES {
             let path = dir.join(name);
             let tmp = dir.join(format!("{name}.tmp"));
-            let written = File::create(&tmp).and_then(|mut file| {
-                file.write_all(&bytes)?;
-                file.sync_all()
-            });
-            written.map_err(Error::io("write", &tmp))?;
-            fs::rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))?;
+            let mut file = Appender::new(disk.create(&tmp).map_err(Error::io("create", &tmp))?);
+            file.append(&bytes).and_then(|()| file.finish()).map_err(Error::io("write", &tmp))?;
+            disk.rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
+            disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
         }
         Ok(())
-    }
-
-    /// The files of a store that hold them.
-    pub(crate) fn files(dir: &Path) -> [PathBuf; 2] {
-        FILES.map(|name| dir.join(name))
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -249,13 +240,13 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Tombstones, Error> {
     let mut tombstones = Tombstones { generation: cursor.varint().map_err(short)?, list: Vec::new() };
     for _ in 0..cursor.varint().map_err(short)? {
         let up_to = cursor.varint().map_err(short)?;
-        let (start, end) =
-            (cursor.signed_varint().map_err(short)?, cursor.signed_varint().map_err(short)?);
+        let (start, end) = (cursor.signed_varint().map_err(short)?, cursor.signed_varint().map_err(short)?);
         let mut matchers = Vec::new();
         for _ in 0..cursor.varint().map_err(short)? {
             let op = cursor.u8().map_err(short)?;
             let op = OPS.get(usize::from(op)).ok_or_else(|| corrupt(format!("unknown operator {op}")))?;
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|error| corrupt(error.to_string()));
+            let text =
+                |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|error| corrupt(error.to_string()));
             let name = text(cursor.bytes().map_err(short)?)?;
             let value = text(cursor.bytes().map_err(short)?)?;
             matchers.push(Matcher::new(name, *op, value).map_err(|error| corrupt(error.to_string()))?);
@@ -268,6 +259,8 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Tombstones, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use eino_metrics_core::Registry;
 
     fn some() -> Tombstones {
@@ -295,10 +288,13 @@ mod tests {
         });
         for damaged in damages.chain((0..image.len()).map(|len| image[..len].to_vec())) {
             for name in FILES {
-                saved.save(dir.path()).unwrap();
+                saved.save(&Disk::real(), dir.path()).unwrap();
                 fs::write(dir.path().join(name), &damaged).unwrap();
                 let registry = Registry::new();
-                assert_eq!(Tombstones::load(dir.path(), &Metrics::new(&registry)).unwrap(), saved);
+                assert_eq!(
+                    Tombstones::load(&Disk::real(), dir.path(), &Metrics::new(&registry)).unwrap(),
+                    saved
+                );
                 assert!(registry.encode_text().contains("eino_tsdb_tombstones_quarantined_total 1"));
                 assert_eq!(fs::read(dir.path().join(name)).unwrap(), image, "the copy is written again");
             }
@@ -309,20 +305,20 @@ mod tests {
     fn the_later_generation_counts_and_a_newer_version_is_refused() {
         let dir = tempfile::TempDir::new().unwrap();
         let metrics = Metrics::new(&Registry::new());
-        assert!(Tombstones::load(dir.path(), &metrics).unwrap().is_empty());
+        assert!(Tombstones::load(&Disk::real(), dir.path(), &metrics).unwrap().is_empty());
         let old = some();
-        old.save(dir.path()).unwrap();
+        old.save(&Disk::real(), dir.path()).unwrap();
         let mut new = old.clone();
         new.add(Vec::new());
         fs::write(dir.path().join(FILES[1]), new.encode()).unwrap();
-        assert_eq!(Tombstones::load(dir.path(), &metrics).unwrap(), new);
+        assert_eq!(Tombstones::load(&Disk::real(), dir.path(), &metrics).unwrap(), new);
         let mut image = new.encode();
         image.truncate(image.len() - 4);
         image[8] = 2;
         let sum = crc32c::crc32c(&image);
         image.extend_from_slice(&sum.to_le_bytes());
         fs::write(dir.path().join(FILES[0]), image).unwrap();
-        let refused = Tombstones::load(dir.path(), &metrics);
+        let refused = Tombstones::load(&Disk::real(), dir.path(), &metrics);
         assert!(matches!(refused, Err(Error::NewerVersion { version: 2, .. })), "{refused:?}");
     }
 }

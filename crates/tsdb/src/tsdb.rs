@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use clock::Clock;
@@ -12,45 +12,52 @@ use model::{
     Appended, Matcher, MetricBatch, MetricMetadata, MetricSink, MetricSource, SampleColumns, SeriesSet,
     SinkError, SourceError, TimeRange,
 };
+use roaring::RoaringBitmap;
 use tracing::{info, warn};
 
-use crate::block::{Block, BlockSet, Cuts};
+use crate::block::{Block, BlockSet, Held, Resolution};
 use crate::columns::tidy_up;
 use crate::config::to_ms;
 use crate::head::{Head, Limits, Replayer, put_metadata};
 use crate::index::LabelIndex;
 use crate::metrics::Metrics;
 use crate::select::Selection;
+use crate::tombstones::Tombstones;
+use crate::upkeep::WorkAtHand;
 use crate::{Error, TsdbConfig};
 
 /// After a cut for the head's span the next one waits at least this long, so that old samples that keep arriving do not
 /// become a block each.
 const CUT_PAUSE: Duration = Duration::from_secs(600);
-/// Idle block indexes are forgotten this often.
-const FORGET_INDEX_AFTER: Duration = Duration::from_secs(600);
 /// Most metric families with metadata.
 const FAMILIES_MAX: usize = 100_000;
+/// Metadata is logged in records of so many families.
+pub(crate) const METADATA_RECORD_FAMILIES: usize = 1_000;
 /// Longest name, help and unit of a family together.
 const METADATA_BYTES_MAX: usize = 16 << 10;
 
 /// The metrics store. All methods may be called from many threads.
 pub struct Tsdb {
-    config: TsdbConfig,
-    clock: Clock,
-    metrics: Metrics,
-    log: Log,
-    head: Head,
-    blocks: BlockSet,
+    pub(crate) config: TsdbConfig,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) log: Log,
+    pub(crate) head: Head,
+    pub(crate) blocks: BlockSet,
     metadata: RwLock<BTreeMap<String, MetricMetadata>>,
-    /// Held during cuts, merges and retention. Lock order: before everything else.
+    /// Held while blocks are merged, expired, deleted from. Lock order: before everything else.
+    pub(crate) work: Mutex<WorkAtHand>,
+    /// Held during cuts. Lock order: after `work`, before everything else.
     upkeep: Mutex<Upkeep>,
     log_bytes_at_cut: AtomicU64,
 }
 
+/// Takes a block and the ids asked for; `None` are all.
+type VisitBlock<'v> = dyn FnMut(&Block, Option<&RoaringBitmap>) -> Result<(), Error> + 'v;
+
 #[derive(Debug, Default)]
-struct Upkeep {
+pub(crate) struct Upkeep {
     last_cut: Duration,
-    last_forget: Duration,
     is_closed: bool,
 }
 
@@ -79,6 +86,9 @@ pub struct BlockInfo {
     /// The file's name without its ending.
     pub name: String,
     pub range_ms: TimeRange,
+    /// Samples are downsampled to windows of so many milliseconds; 0: they are as they came.
+    pub window_ms: i64,
+    pub series: u64,
     pub samples: u64,
     pub bytes: u64,
 }
@@ -93,7 +103,11 @@ impl Tsdb {
         let metrics = Metrics::new(registry);
         let head = Head::new();
         let start = clock.monotonic();
-        let log_config = LogConfig { sync: config.sync, ..LogConfig::new(config.dir.join("wal")) };
+        let log_config = LogConfig {
+            sync: config.sync,
+            disk: config.disk.clone(),
+            ..LogConfig::new(config.dir.join("wal"))
+        };
         let mut replayer = Replayer::new(&head);
         // The log first: it locks the directory.
         let opened = Log::open(log_config, clock.clone(), registry, &mut |position, record| {
@@ -101,7 +115,11 @@ impl Tsdb {
         });
         let metadata = replayer.metadata;
         let (log, recovery) = opened?;
-        let blocks = BlockSet::open(&config.dir.join("blocks"), &metrics)?;
+        let tombstones = Tombstones::load(&config.disk, &config.dir, &metrics)?;
+        metrics.tombstones.set(tombstones.len() as f64);
+        let cache_bytes_max = config.index_cache_bytes_max;
+        let blocks_dir = config.dir.join("blocks");
+        let blocks = BlockSet::open(&config.disk, &blocks_dir, tombstones, cache_bytes_max, &metrics)?;
         let took = clock.monotonic().saturating_sub(start);
         let status = head.status();
         info!(
@@ -113,6 +131,7 @@ impl Tsdb {
         );
         metrics.head_series.set(status.series as f64);
         Ok(Self {
+            work: Mutex::default(),
             upkeep: Mutex::new(Upkeep { last_cut: clock.monotonic(), ..Upkeep::default() }),
             log_bytes_at_cut: AtomicU64::new(0),
             metadata: RwLock::new(metadata),
@@ -130,11 +149,11 @@ impl Tsdb {
     /// # Errors
     /// [`Error::Io`], [`Error::Log`]; the samples then stay in head and log, and the next try takes them along.
     pub fn flush(&self) -> Result<(), Error> {
-        let mut upkeep = self.upkeep();
-        self.cut(&mut upkeep)
+        self.flush_and_hold().map(drop)
     }
 
-    /// Cuts a block if it is time, merges small ones, deletes expired ones. To be called every few seconds; blocks.
+    /// Cuts a block if it is time, merges small ones, downsamples or deletes expired ones, repairs damaged ones: each
+    /// call a step of bounded size. To be called every few seconds; blocks.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -144,18 +163,11 @@ impl Tsdb {
             return Ok(());
         }
         self.metrics.head_series.set(self.head.status().series as f64);
-        if self.is_time_to_cut(&upkeep)? {
-            self.cut(&mut upkeep)?;
-        }
-        let oldest_ms = self.clock.unix_ms().saturating_sub(to_ms(self.config.retention));
-        self.blocks.expire(oldest_ms, &self.metrics)?;
-        self.blocks.merge_one(&self.config, &self.metrics)?;
-        let now = self.clock.monotonic();
-        if now.saturating_sub(upkeep.last_forget) >= FORGET_INDEX_AFTER {
-            upkeep.last_forget = now;
-            self.blocks.list().iter().for_each(|(_, block)| block.forget_idle_index());
-        }
-        Ok(())
+        let cut = if self.is_time_to_cut(&upkeep)? { self.cut(&mut upkeep) } else { Ok(()) };
+        drop(upkeep);
+        // A failed cut must not keep space from being freed.
+        let kept = self.keep_blocks();
+        cut.and(kept)
     }
 
     /// Puts everything at rest, so that the next start is fast, and refuses further appends.
@@ -163,6 +175,7 @@ impl Tsdb {
     /// # Errors
     /// As [`flush`](Self::flush); nothing acknowledged is lost then, the next start replays the log.
     pub fn close(&self) -> Result<(), Error> {
+        self.drop_work();
         let mut upkeep = self.upkeep();
         if upkeep.is_closed {
             return Ok(());
@@ -176,36 +189,45 @@ impl Tsdb {
     /// What the store holds now.
     pub fn status(&self) -> TsdbStatus {
         let head = self.head.status();
-        let blocks = self.blocks.list();
-        let block_times =
-            blocks.iter().map(|(_, block)| block.range_ms()).map(|range| (range.start, range.end - 1));
+        let state = self.blocks.state();
+        let blocks = || state.blocks.iter().map(|held| &held.block);
+        let block_times = blocks().map(|block| block.range_ms()).map(|range| (range.start, range.end - 1));
         let times = block_times.chain(head.times_ms);
         let times =
             times.reduce(|(min, max), (other_min, other_max)| (min.min(other_min), max.max(other_max)));
         TsdbStatus {
             head_series: head.series,
             head_samples: head.samples,
-            samples: head.samples + blocks.iter().map(|(_, block)| block.samples()).sum::<u64>(),
+            samples: head.samples + blocks().map(|block| block.samples()).sum::<u64>(),
             min_ms: times.map(|(min, _)| min),
             max_ms: times.map(|(_, max)| max),
-            blocks: blocks.len() as u64,
-            block_bytes: blocks.iter().map(|(_, block)| block.bytes()).sum(),
+            blocks: state.blocks.len() as u64,
+            block_bytes: self.blocks.bytes(),
             log_bytes: self.log.disk_bytes().unwrap_or_default(),
         }
     }
 
-    /// The blocks, oldest cut first.
+    /// The blocks, in the order of writing.
     pub fn blocks(&self) -> Vec<BlockInfo> {
-        let info = |(cuts, block): &(Cuts, Arc<Block>)| BlockInfo {
-            name: cuts.to_string(),
+        let info = |Held { block, .. }: &Held| BlockInfo {
+            name: block.stem().to_owned(),
             range_ms: block.range_ms(),
+            window_ms: block.resolution().window_ms(),
+            series: block.series_count(),
             samples: block.samples(),
             bytes: block.bytes(),
         };
-        self.blocks.list().iter().map(info).collect()
+        self.blocks.state().blocks.iter().map(info).collect()
     }
 
-    fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
+    /// Flushes, and keeps the next cut waiting as long as the answer lives.
+    pub(crate) fn flush_and_hold(&self) -> Result<MutexGuard<'_, Upkeep>, Error> {
+        let mut upkeep = self.upkeep();
+        self.cut(&mut upkeep)?;
+        Ok(upkeep)
+    }
+
+    pub(crate) fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
         self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -235,18 +257,16 @@ impl Tsdb {
         let families: Vec<_> = self.read_metadata().values().cloned().collect();
         self.log_metadata(&families)?;
         let frozen = self.head.freeze();
-        let cuts = Cuts::one(self.blocks.next_cut());
+        let mut new = self.blocks.create(&[], Resolution::Raw)?;
         let mut columns = SampleColumns::default();
-        let fill = |writer: &mut crate::block::BlockWriter| {
-            frozen.iter().try_for_each(|(labels, data)| {
-                columns.clear();
-                data.read(TimeRange::ALL, &mut columns)
-                    .map_err(|error| Error::corrupt(&self.config.dir, error))?;
-                tidy_up(TimeRange::ALL, &mut columns);
-                writer.push(labels, &columns)
-            })
-        };
-        self.blocks.write(cuts, fill, &self.metrics)?;
+        for (labels, data) in &frozen {
+            columns.clear();
+            data.read(TimeRange::ALL, &mut columns)
+                .map_err(|error| Error::corrupt(&self.config.dir, error))?;
+            tidy_up(TimeRange::ALL, &mut columns);
+            new.writer.push(labels, &columns)?;
+        }
+        self.blocks.commit(new, &[], &[], &self.metrics)?;
         drop(frozen);
         self.metrics.series_removed.add(self.head.thaw());
         self.metrics.head_series.set(self.head.status().series as f64);
@@ -256,13 +276,13 @@ impl Tsdb {
         Ok(())
     }
 
-    fn read_metadata(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, MetricMetadata>> {
+    pub(crate) fn read_metadata(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, MetricMetadata>> {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log_metadata(&self, families: &[MetricMetadata]) -> Result<(), Error> {
         let mut record = Vec::new();
-        for families in families.chunks(1_000) {
+        for families in families.chunks(METADATA_RECORD_FAMILIES) {
             put_metadata(families.iter(), &mut record);
             self.log.append(&record)?;
         }
@@ -296,16 +316,32 @@ impl Tsdb {
         Ok(())
     }
 
-    /// Runs `visit` on every label index that may have series in `range_ms`.
-    fn visit_indexes(&self, range_ms: TimeRange, visit: &mut dyn FnMut(&LabelIndex)) -> Result<(), Error> {
-        let head_times =
-            self.head.status().times_ms.map(|(min, max)| TimeRange::new(min, max.saturating_add(1)));
-        if head_times.is_some_and(|times| times.overlaps(&range_ms)) {
-            visit(&self.head.index());
-        }
-        for (_, block) in self.blocks.list().iter().filter(|(_, block)| block.range_ms().overlaps(&range_ms))
+    /// The head's label index, when the head may have samples in `range_ms`.
+    fn head_index(&self, range_ms: TimeRange) -> Option<std::sync::RwLockReadGuard<'_, LabelIndex>> {
+        let (min_ms, max_ms) = self.head.status().times_ms?;
+        TimeRange::new(min_ms, max_ms.saturating_add(1)).overlaps(&range_ms).then(|| self.head.index())
+    }
+
+    /// Runs `visit` on every block that may have samples in `range_ms`, with the ids of the series that pass any of
+    /// `selectors`, or `None` where that is all of them.
+    fn visit_blocks(
+        &self,
+        selectors: &[Vec<Matcher>],
+        range_ms: TimeRange,
+        visit: &mut VisitBlock<'_>,
+    ) -> Result<(), Error> {
+        for held in self.blocks.state().blocks.iter().filter(|held| held.block.range_ms().overlaps(&range_ms))
         {
-            visit(&block.index()?.labels);
+            let gone = held.deleted.gone();
+            if selectors.is_empty() && gone.is_empty() {
+                visit(&held.block, None)?;
+                continue;
+            }
+            let all = [Vec::new()];
+            let selectors = if selectors.is_empty() { &all } else { selectors };
+            for selector in selectors {
+                visit(&held.block, Some(&(held.block.select(selector)? - gone)))?;
+            }
         }
         Ok(())
     }
@@ -338,14 +374,15 @@ impl MetricSource for Tsdb {
         range_ms: TimeRange,
     ) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
-        self.visit_indexes(range_ms, &mut |index| {
+        if let Some(index) = self.head_index(range_ms) {
             if selectors.is_empty() {
                 names.extend(index.names().map(str::to_owned));
             }
             for selector in selectors {
                 names.extend(index.names_among(&index.select(selector)).map(str::to_owned));
             }
-        })?;
+        }
+        self.visit_blocks(selectors, range_ms, &mut |block, ids| block.label_names(ids, &mut names))?;
         Ok(names.into_iter().collect())
     }
 
@@ -356,14 +393,15 @@ impl MetricSource for Tsdb {
         range_ms: TimeRange,
     ) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
-        self.visit_indexes(range_ms, &mut |index| {
+        if let Some(index) = self.head_index(range_ms) {
             if selectors.is_empty() {
                 values.extend(index.values(name).map(str::to_owned));
             }
             for selector in selectors {
                 values.extend(index.values_among(name, &index.select(selector)).map(str::to_owned));
             }
-        })?;
+        }
+        self.visit_blocks(selectors, range_ms, &mut |block, ids| block.label_values(name, ids, &mut values))?;
         Ok(values.into_iter().collect())
     }
 

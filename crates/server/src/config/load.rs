@@ -14,7 +14,7 @@ use super::raw::{
     AlertmanagerSection, Item, RawAlertmanager, RawConfig, RawGlobal, RawScrapeConfigFile, SyncMode,
 };
 use super::redact::redact;
-use super::{Config, ConfigError, Limits, Loaded, Warning, check};
+use super::{Config, ConfigError, Downsampling, Limits, Loaded, Warning, check};
 
 /// Largest configuration or rule file that is read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -279,6 +279,16 @@ impl Loader<'_> {
         self.config.sync_always = storage.sync == Some(SyncMode::Always);
         if storage.exemplars.is_some() {
             self.warn(line, "storage.exemplars: exemplars are not stored yet");
+        }
+        if let Some(downsampling) = storage.downsampling {
+            let default = Downsampling::default();
+            self.config.downsampling = Downsampling {
+                five_minutes: downsampling.five_minutes.map_or(default.five_minutes, |kept| kept.0),
+                one_hour: downsampling.one_hour.map_or(default.one_hour, |kept| kept.0),
+            };
+        }
+        if let Some(bytes) = storage.background_bytes_per_second.filter(|bytes| bytes.0 > 0) {
+            self.config.background_bytes_per_second = bytes.0;
         }
         let Some(tsdb) = storage.tsdb else { return };
         self.config.out_of_order_window = tsdb.out_of_order_time_window.unwrap_or_default().0;

@@ -45,6 +45,10 @@ pub struct Config {
     pub metrics_retention: Duration,
     /// Most bytes of stored metrics; `None` = no limit.
     pub metrics_retention_bytes: Option<u64>,
+    /// How long windows of 5 minutes and of 1 hour are kept after the samples they were made of.
+    pub downsampling: Downsampling,
+    /// What merging and downsampling may read and write of the disk.
+    pub background_bytes_per_second: u64,
     /// Samples this much older than the newest are taken.
     pub out_of_order_window: Duration,
     /// How long spans are kept.
@@ -60,6 +64,19 @@ pub struct Config {
     pub external_url: Option<String>,
     /// The file as it was read, without secrets.
     pub text: String,
+}
+
+/// How long downsampled samples are kept; zero = there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Downsampling {
+    pub five_minutes: Duration,
+    pub one_hour: Duration,
+}
+
+impl Default for Downsampling {
+    fn default() -> Self {
+        Self { five_minutes: 90 * DAY, one_hour: 730 * DAY }
+    }
 }
 
 /// Limits of the edges. `None` means the built-in default.
@@ -94,6 +111,8 @@ impl Default for Config {
             alerting: AlertingSettings::default(),
             metrics_retention: 15 * DAY,
             metrics_retention_bytes: None,
+            downsampling: Downsampling::default(),
+            background_bytes_per_second: 32 << 20,
             out_of_order_window: Duration::ZERO,
             traces_retention: 7 * DAY,
             sync_always: false,

@@ -162,6 +162,20 @@ pub(super) struct RawStorage {
     pub(super) exemplars: Option<RawExemplars>,
     /// Ours: when an answer means durable.
     pub(super) sync: Option<SyncMode>,
+    /// Ours: what stays of samples past `tsdb.retention`.
+    pub(super) downsampling: Option<RawDownsampling>,
+    /// Ours: what merging and downsampling may read and write of the disk. Default 32 MiB.
+    pub(super) background_bytes_per_second: Option<HumanBytes>,
+}
+
+/// Copies with fewer samples. They answer only where raw samples are no longer kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDownsampling {
+    /// How long windows of 5 minutes are kept; 0 = there are none. Default 90 d.
+    pub(super) five_minutes: Option<HumanDuration>,
+    /// How long windows of 1 hour are kept; 0 = there are none. Default 2 y.
+    pub(super) one_hour: Option<HumanDuration>,
 }
 
 /// When a write is answered.

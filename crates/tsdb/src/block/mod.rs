@@ -19,7 +19,6 @@
 
 mod cache;
 mod directory;
-mod file;
 mod footer;
 mod labels;
 mod old;
@@ -29,7 +28,7 @@ mod set;
 mod write;
 
 pub(crate) use cache::PageBudget;
-pub(crate) use page::{ChunkEntry, PAGE_SERIES, Page, PageSeries};
+pub(crate) use page::{PAGE_SERIES, Page, PageSeries};
 pub(crate) use read::Block;
 pub(crate) use set::{BlockSet, Held, NewBlock, State};
 pub(crate) use write::BlockWriter;

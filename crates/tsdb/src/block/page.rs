@@ -70,10 +70,6 @@ impl ChunkKind {
         Self(kind | column << Self::COLUMN_SHIFT)
     }
 
-    pub(crate) fn has_histograms(self) -> bool {
-        self.0 & Self::HISTOGRAMS != 0
-    }
-
     pub(crate) fn column(self) -> u8 {
         self.0 >> Self::COLUMN_SHIFT
     }
@@ -230,11 +226,13 @@ mod tests {
             let mut offset = 16;
             for (name, (sum, chunks)) in series {
                 let labels = LabelSet::from_pairs([("__name__", name.as_str()), ("job", "x")]).unwrap();
-                let entry = |(min_ms, span, bytes, samples, histogram, column): &(i32, i64, u32, u32, bool, u8)| {
-                    let kind = if *histogram { chunk::Kind::Histograms } else { chunk::Kind::FloatsSince };
-                    let (min_ms, kind) = (i64::from(*min_ms), ChunkKind::new(kind, *column));
-                    ChunkEntry { min_ms, max_ms: min_ms + span, bytes: *bytes, samples: *samples, kind }
-                };
+                let entry =
+                    |(min_ms, span, bytes, samples, histogram, column): &(i32, i64, u32, u32, bool, u8)| {
+                        let kind =
+                            if *histogram { chunk::Kind::Histograms } else { chunk::Kind::FloatsSince };
+                        let (min_ms, kind) = (i64::from(*min_ms), ChunkKind::new(kind, *column));
+                        ChunkEntry { min_ms, max_ms: min_ms + span, bytes: *bytes, samples: *samples, kind }
+                    };
                 let entries: Vec<_> = chunks.iter().map(entry).collect();
                 page.push(labels, offset, sum, &entries);
                 offset += entries.iter().map(|entry| u64::from(entry.bytes)).sum::<u64>();

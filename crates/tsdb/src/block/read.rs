@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use disk::{Disk, Map};
 use model::{MatchOp, Matcher, SampleColumns, TimeRange};
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::cache::{PageBudget, PageCache};
 use super::directory::{Directory, LabelPlace, PagePlace};
-use super::file::MappedFile;
 use super::footer::{FOOTER_BYTES, Footer};
 use super::labels::{Section, Values};
-use super::page::{PAGE_SERIES, Page, PageSeries};
 use super::old::OldIndex;
+use super::page::{PAGE_SERIES, Page, PageSeries};
 use super::{HEADER_BYTES, MAGIC, Resolution, VERSION, header};
 use crate::index::{Plan, passes_everything, plan};
 use crate::{Error, chunk};
@@ -23,7 +23,7 @@ use crate::{Error, chunk};
 pub(crate) struct Block {
     pub(crate) path: PathBuf,
     id: u64,
-    file: MappedFile,
+    file: Map,
     footer: Footer,
     sources: Vec<String>,
     index: Index,
@@ -47,16 +47,16 @@ struct LabelSection {
 
 impl Block {
     /// Maps a block and checks header, footer and directory. `id` is the number in its name.
-    pub(crate) fn open(path: &Path, id: u64, budget: &Arc<PageBudget>) -> Result<Self, Error> {
-        let file = MappedFile::open(path)?;
-        let (footer, sources, index) = match check_header(path, file.bytes())? {
+    pub(crate) fn open(disk: &Disk, path: &Path, id: u64, budget: &Arc<PageBudget>) -> Result<Self, Error> {
+        let file = disk.map(path).map_err(Error::io("map", path))?;
+        let (footer, sources, index) = match check_header(path, &file)? {
             1 | 2 => {
-                let (old, mut footer) = OldIndex::open(path, file.bytes())?;
+                let (old, mut footer) = OldIndex::open(path, &file)?;
                 footer.order = id;
                 (footer, Vec::new(), Index::Old(old))
             }
             _ => {
-                let (footer, directory) = open_directory(path, file.bytes())?;
+                let (footer, directory) = open_directory(path, &file)?;
                 let section = |place| LabelSection { place, was_checked: AtomicBool::new(false) };
                 let labels = directory.labels.into_iter().map(section).collect();
                 (footer, directory.sources, Index::Mapped { pages: directory.pages, labels })
@@ -124,7 +124,7 @@ impl Block {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.file.bytes().len() as u64
+        self.file.len() as u64
     }
 
     /// Whether a read has met damage since the block was opened.
@@ -143,7 +143,7 @@ impl Block {
     /// Ids of the series that pass all `matchers`.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
         if let Index::Old(old) = &self.index {
-            return Ok(self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?.labels.select(matchers));
+            return Ok(self.noting(old.get(&self.path, &self.file, &self.footer))?.labels.select(matchers));
         }
         let (subtracting, intersecting): (Vec<_>, Vec<_>) =
             matchers.iter().partition(|matcher| matcher.matches_empty());
@@ -176,16 +176,17 @@ impl Block {
     ) -> Result<(), Error> {
         match &self.index {
             Index::Old(old) => {
-                let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+                let index = self.noting(old.get(&self.path, &self.file, &self.footer))?;
                 match among {
                     Some(ids) => out.extend(index.labels.names_among(ids).map(str::to_owned)),
                     None => out.extend(index.labels.names().map(str::to_owned)),
                 }
             }
             Index::Mapped { labels, .. } => {
-                for section in labels.iter().filter(|section| !out.contains(&*section.place.name)) {
-                    if self.is_used(section, among)? {
-                        out.insert(section.place.name.to_string());
+                for section in labels {
+                    let name = &*section.place.name;
+                    if !out.contains(name) && self.is_used(section, among)? {
+                        out.insert(name.to_owned());
                     }
                 }
             }
@@ -201,7 +202,7 @@ impl Block {
         out: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
         if let Index::Old(old) = &self.index {
-            let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+            let index = self.noting(old.get(&self.path, &self.file, &self.footer))?;
             match among {
                 Some(ids) => out.extend(index.labels.values_among(name, ids).map(str::to_owned)),
                 None => out.extend(index.labels.values(name).map(str::to_owned)),
@@ -239,13 +240,14 @@ impl Block {
     pub(crate) fn load_page(&self, number: usize) -> Result<Arc<Page>, Error> {
         match &self.index {
             Index::Old(old) => {
-                let index = self.noting(old.get(&self.path, self.file.bytes(), &self.footer))?;
+                let index = self.noting(old.get(&self.path, &self.file, &self.footer))?;
                 let page = index.pages.get(number).cloned();
                 page.ok_or_else(|| Error::corrupt(&self.path, format!("no page {number}")))
             }
             Index::Mapped { pages, .. } => {
                 let place = pages.get(number).copied().unwrap_or_default();
-                self.sound(self.decode_page(place).map_err(|detail| format!("page {number}: {detail}"))).map(Arc::new)
+                self.sound(self.decode_page(place).map_err(|detail| format!("page {number}: {detail}")))
+                    .map(Arc::new)
             }
         }
     }
@@ -359,7 +361,7 @@ impl Block {
     }
 
     fn slice(&self, offset: u64, len: u64) -> Result<&[u8], String> {
-        slice(self.file.bytes(), offset, len)
+        slice(&self.file, offset, len)
     }
 
     /// Turns damage into an error and remembers it, so that the block is repaired.

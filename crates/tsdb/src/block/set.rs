@@ -10,11 +10,11 @@
 //!   crash left of them is removed on open.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use disk::Disk;
 use tracing::{info, warn};
 
 use super::write::BlockKind;
@@ -39,6 +39,7 @@ pub(crate) struct State {
 }
 
 pub(crate) struct BlockSet {
+    disk: Disk,
     dir: PathBuf,
     budget: Arc<PageBudget>,
     /// Protects the pointer, not the blocks: readers clone it.
@@ -59,13 +60,15 @@ pub(crate) struct NewBlock {
 impl BlockSet {
     /// Opens all blocks in `dir`. Damaged ones are put aside, left-overs of merges and of writes removed.
     pub(crate) fn open(
+        disk: &Disk,
         dir: &Path,
         tombstones: Tombstones,
         cache_bytes_max: u64,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        disk.create_dir_all(dir).map_err(Error::io("create", dir))?;
         let set = Self {
+            disk: disk.clone(),
             dir: dir.to_owned(),
             budget: PageBudget::new(cache_bytes_max),
             state: RwLock::default(),
@@ -73,13 +76,12 @@ impl BlockSet {
             garbage: Mutex::default(),
         };
         let mut found = Vec::new();
-        for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-            let path = entry.map_err(Error::io("list", dir))?.path();
+        for path in disk.list(dir).map_err(Error::io("list", dir))? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some(ids) = Ids::from_name(name) else { continue };
             set.next_id.fetch_max(ids.last + 1, Ordering::Relaxed);
             if name.ends_with(".tmp") {
-                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                disk.remove_file(&path).map_err(Error::io("remove", &path))?;
             } else if name.ends_with(".blk")
                 && let Some(held) = set.open_one(&path, ids, &tombstones, metrics)?
             {
@@ -88,7 +90,9 @@ impl BlockSet {
         }
         let (merged, mut blocks) = split_merged(found);
         blocks.sort_by_key(|held| (held.block.order(), held.block.id()));
-        remove_files(merged.iter())?;
+        for path in merged.iter().map(|held| &held.block.path) {
+            disk.remove_file(path).map_err(Error::io("remove", path))?;
+        }
         set.replace(|state| *state = State { blocks, tombstones });
         set.report(metrics);
         Ok(set)
@@ -101,7 +105,7 @@ impl BlockSet {
         tombstones: &Tombstones,
         metrics: &Metrics,
     ) -> Result<Option<Held>, Error> {
-        let opened = Block::open(path, ids.first, &self.budget).and_then(|block| {
+        let opened = Block::open(&self.disk, path, ids.first, &self.budget).and_then(|block| {
             let deleted = Arc::new(tombstones.resolve(&block)?);
             Ok(Held { block: Arc::new(block), deleted })
         });
@@ -110,7 +114,7 @@ impl BlockSet {
             Err(Error::Corrupt { detail, .. }) => {
                 warn!(path = %path.display(), detail, "damaged block put aside");
                 metrics.blocks_quarantined.inc();
-                put_aside(path)?;
+                self.put_aside(path)?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -132,7 +136,7 @@ impl BlockSet {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!("{id:08}.blk"));
         let order = sources.iter().map(|held| held.block.order()).min().unwrap_or(id);
-        let writer = BlockWriter::create(&path, BlockKind { order, resolution })?;
+        let writer = BlockWriter::create(&self.disk, &path, BlockKind { order, resolution })?;
         Ok(NewBlock { id, path, writer })
     }
 
@@ -148,7 +152,7 @@ impl BlockSet {
         let stems = sources.iter().map(|held| held.block.stem().to_owned()).collect();
         let is_kept = new.writer.finish(stems)?;
         let block = if is_kept {
-            let block = Arc::new(Block::open(&new.path, new.id, &self.budget)?);
+            let block = Arc::new(Block::open(&self.disk, &new.path, new.id, &self.budget)?);
             info!(path = %new.path.display(), samples = block.samples(), bytes = block.bytes(), "block written");
             Some(block)
         } else {
@@ -156,8 +160,7 @@ impl BlockSet {
         };
         self.replace(|state| {
             state.blocks.retain(|held| !sources.iter().any(|source| source.block.id() == held.block.id()));
-            let held =
-                block.iter().map(|block| Held { block: Arc::clone(block), deleted: Arc::default() });
+            let held = block.iter().map(|block| Held { block: Arc::clone(block), deleted: Arc::default() });
             state.blocks.extend(held);
             state.blocks.sort_by_key(|held| (held.block.order(), held.block.id()));
         });
@@ -165,7 +168,7 @@ impl BlockSet {
         for (path, detail) in damaged {
             warn!(path = %path.display(), detail, "damaged block put aside");
             metrics.blocks_quarantined.inc();
-            put_aside(path)?;
+            self.put_aside(path)?;
         }
         let whole = sources.iter().filter(|held| !damaged.iter().any(|(path, _)| *path == held.block.path));
         self.discard(whole);
@@ -219,7 +222,7 @@ impl BlockSet {
     /// Tries again to remove what could not be removed.
     pub(crate) fn remove_garbage(&self) {
         let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
-        garbage.retain(|path| is_refused(fs::remove_file(path)));
+        garbage.retain(|path| is_refused(self.disk.remove_file(path)));
     }
 
     /// Whether no file waits to be removed.
@@ -244,10 +247,15 @@ impl BlockSet {
         change(Arc::make_mut(&mut state));
     }
 
+    /// The block's name ends in `.blk.bad` from now on.
+    fn put_aside(&self, path: &Path) -> Result<(), Error> {
+        self.disk.rename(path, &path.with_extension("blk.bad")).map_err(Error::io("rename", path))
+    }
+
     fn discard<'h>(&self, gone: impl Iterator<Item = &'h Held>) {
         let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
         for path in gone.map(|held| &held.block.path) {
-            if let Err(error) = fs::remove_file(path) {
+            if let Err(error) = self.disk.remove_file(path) {
                 warn!(%error, path = %path.display(), "block not removed; it is tried again");
                 garbage.push(path.clone());
             }
@@ -272,7 +280,8 @@ struct Ids {
 impl Ids {
     /// Of `00000012.blk`, `00000001-00000004.blk`, and such names with `.tmp` or `.blk.bad`.
     fn from_name(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".blk.bad").or(name.strip_suffix(".blk")).or(name.strip_suffix(".tmp"))?;
+        let stem =
+            name.strip_suffix(".blk.bad").or(name.strip_suffix(".blk")).or(name.strip_suffix(".tmp"))?;
         let (first, last) = stem.split_once('-').unwrap_or((stem, stem));
         let ids = Self { first: first.parse().ok()?, last: last.parse().ok()? };
         (ids.first <= ids.last && ids.last < u64::MAX).then_some(ids)
@@ -292,22 +301,9 @@ fn split_merged(found: Vec<(Ids, Held)>) -> (Vec<Held>, Vec<Held>) {
         sources.contains(held.block.stem())
             || (held.block.is_old() && ranges.iter().any(|other| *other != ids && other.contains(ids)))
     };
-    let (merged, kept): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|(ids, held)| is_merged(*ids, held));
+    let (merged, kept): (Vec<_>, Vec<_>) = found.into_iter().partition(|(ids, held)| is_merged(*ids, held));
     let only_blocks = |list: Vec<(Ids, Held)>| list.into_iter().map(|(_, held)| held).collect();
     (only_blocks(merged), only_blocks(kept))
-}
-
-/// The block's name ends in `.blk.bad` from now on.
-fn put_aside(path: &Path) -> Result<(), Error> {
-    fs::rename(path, path.with_extension("blk.bad")).map_err(Error::io("rename", path))
-}
-
-fn remove_files<'h>(blocks: impl Iterator<Item = &'h Held>) -> Result<(), Error> {
-    for path in blocks.map(|held| &held.block.path) {
-        fs::remove_file(path).map_err(Error::io("remove", path))?;
-    }
-    Ok(())
 }
 
 fn is_refused(removed: std::io::Result<()>) -> bool {

@@ -2,17 +2,16 @@
 //!
 //! Chunks go to the file at once. Kept until the end: the compressed pages and the label sections, about 50 bytes a series.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use disk::{Appender, Disk};
 use model::{LabelSet, SampleColumns};
 
 use super::directory::{Directory, PagePlace};
 use super::footer::Footer;
 use super::labels::LabelsBuilder;
 use super::page::{ChunkEntry, ChunkKind, PAGE_SERIES, Page};
-use super::{HEADER_BYTES, Resolution, VERSION, header};
+use super::{Resolution, VERSION, header};
 use crate::{Error, chunk};
 
 const PAGE_ZSTD_LEVEL: i32 = 6;
@@ -21,8 +20,7 @@ const PAGE_ZSTD_LEVEL: i32 = 6;
 pub(crate) struct BlockWriter {
     path: PathBuf,
     tmp: TmpFile,
-    file: BufWriter<File>,
-    offset: u64,
+    file: Appender,
     footer: Footer,
     labels: LabelsBuilder,
     page: Page,
@@ -35,6 +33,7 @@ pub(crate) struct BlockWriter {
 
 /// Removed when dropped, unless it has got its name. Where even that fails, the next open removes it.
 struct TmpFile {
+    disk: Disk,
     path: PathBuf,
     is_kept: bool,
 }
@@ -42,7 +41,7 @@ struct TmpFile {
 impl Drop for TmpFile {
     fn drop(&mut self) {
         if !self.is_kept {
-            let _removed_on_open = fs::remove_file(&self.path).is_err();
+            let _removed_on_open = self.disk.remove_file(&self.path).is_err();
         }
     }
 }
@@ -57,13 +56,12 @@ pub(crate) struct BlockKind {
 
 impl BlockWriter {
     /// Starts the block that will be called `path`.
-    pub(crate) fn create(path: &Path, kind: BlockKind) -> Result<Self, Error> {
-        let tmp = TmpFile { path: path.with_extension("tmp"), is_kept: false };
-        let file = File::create(&tmp.path).map_err(Error::io("create", &tmp.path))?;
+    pub(crate) fn create(disk: &Disk, path: &Path, kind: BlockKind) -> Result<Self, Error> {
+        let tmp = TmpFile { disk: disk.clone(), path: path.with_extension("tmp"), is_kept: false };
+        let file = disk.create(&tmp.path).map_err(Error::io("create", &tmp.path))?;
         let mut writer = Self {
             path: path.to_owned(),
-            file: BufWriter::with_capacity(1 << 20, file),
-            offset: 0,
+            file: Appender::new(file),
             footer: Footer {
                 min_ms: i64::MAX,
                 max_ms: i64::MIN,
@@ -81,13 +79,12 @@ impl BlockWriter {
             tmp,
         };
         writer.write(&header(VERSION))?;
-        debug_assert_eq!(writer.offset, HEADER_BYTES as u64, "BUG: length of the header");
         Ok(writer)
     }
 
     /// Bytes written so far.
     pub(crate) fn bytes(&self) -> u64 {
-        self.offset + self.pages.len() as u64
+        self.file.offset() + self.pages.len() as u64
     }
 
     /// Adds a series. Labels ascend from call to call, times strictly within one; without samples nothing is added.
@@ -96,11 +93,7 @@ impl BlockWriter {
     }
 
     /// Adds a series of several columns, the samples first; see [`crate::downsample`].
-    pub(crate) fn push_columns(
-        &mut self,
-        labels: &LabelSet,
-        columns: &[SampleColumns],
-    ) -> Result<(), Error> {
+    pub(crate) fn push_columns(&mut self, labels: &LabelSet, columns: &[SampleColumns]) -> Result<(), Error> {
         if columns.iter().all(SampleColumns::is_empty) {
             return Ok(());
         }
@@ -115,7 +108,7 @@ impl BlockWriter {
         }
         let id = u32::try_from(self.footer.series).expect("BUG: over 2^32 series: series_max bounds them");
         self.labels.push(id, labels.as_ref());
-        self.page.push(labels.clone(), self.offset, crc32c::crc32c(&self.chunks), &self.entries);
+        self.page.push(labels.clone(), self.file.offset(), crc32c::crc32c(&self.chunks), &self.entries);
         self.footer.series += 1;
         self.previous = Some(labels.clone());
         let chunks = std::mem::take(&mut self.chunks);
@@ -132,7 +125,7 @@ impl BlockWriter {
             return Ok(false);
         }
         self.close_page()?;
-        let mut offset = self.offset;
+        let mut offset = self.file.offset();
         for page in &mut self.directory.pages {
             page.offset = offset;
             offset += page.bytes;
@@ -142,23 +135,24 @@ impl BlockWriter {
         drop(pages);
         for section in std::mem::take(&mut self.labels).into_sections() {
             let (mut place, bytes) = section.map_err(Error::io("encode", &self.tmp.path))?;
-            place.offset = self.offset;
+            place.offset = self.file.offset();
             self.directory.labels.push(place);
             self.write(&bytes)?;
         }
         self.directory.sources = sources;
         let directory = self.directory.encode();
-        self.footer.directory_offset = self.offset;
+        self.footer.directory_offset = self.file.offset();
         self.footer.directory_bytes = directory.len() as u64;
         self.footer.directory_sum = crc32c::crc32c(&directory);
         self.write(&directory)?;
         let footer = self.footer.encode();
         self.write(&footer)?;
-        let Self { path, mut tmp, mut file, .. } = self;
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Error::io("write", &tmp.path))?;
-        fs::rename(&tmp.path, &path).map_err(Error::io("rename", &tmp.path))?;
+        let Self { path, mut tmp, file, .. } = self;
+        file.finish().map_err(Error::io("write", &tmp.path))?;
+        tmp.disk.rename(&tmp.path, &path).map_err(Error::io("rename", &tmp.path))?;
         tmp.is_kept = true;
-        sync_dir(&path)?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        tmp.disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
         Ok(true)
     }
 
@@ -206,13 +200,6 @@ impl BlockWriter {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.offset += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(Error::io("write", &self.tmp.path))
+        self.file.append(bytes).map_err(Error::io("write", &self.tmp.path))
     }
-}
-
-/// Makes the name of a file durable.
-pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
 }

@@ -166,6 +166,17 @@ impl Head {
         removed
     }
 
+    /// Samples of the series that pass `matchers` have been deleted: those without samples in the head know nothing of
+    /// earlier ones any more.
+    pub(crate) fn forget_newest(&self, matchers: &[Matcher]) {
+        let ids = self.index().select(matchers);
+        for (shard, slot) in ids.into_iter().map(split_id) {
+            if let Some(series) = self.shard(shard).get_mut(slot) {
+                series.forget_newest();
+            }
+        }
+    }
+
     fn index_mut(&self) -> RwLockWriteGuard<'_, LabelIndex> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }

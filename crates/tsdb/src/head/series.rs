@@ -108,6 +108,13 @@ impl Series {
         self.live.find(ts_ms).or_else(|| self.frozen.as_ref()?.find(ts_ms))
     }
 
+    /// The newest sample has been deleted: its time may be taken again.
+    pub(super) fn forget_newest(&mut self) {
+        if self.live.is_empty() && self.frozen.is_none() {
+            self.newest = None;
+        }
+    }
+
     pub(super) fn newest_ms(&self) -> Option<i64> {
         self.newest.map(|sample| sample.ts_ms)
     }
