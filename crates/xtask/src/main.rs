@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod fuzz;
 mod shell;
 mod test;
 mod tools;
@@ -51,6 +52,18 @@ enum Command {
         #[arg(long)]
         small: bool,
     },
+    /// Asks us and a real Prometheus (`EINO_TEST_PROMETHEUS`, or Debian's) the same random queries
+    Diff {
+        /// Number of queries
+        #[arg(long, default_value_t = 2_000)]
+        runs: u64,
+        /// Seed of the first query
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Prints errors that are worded differently, too
+        #[arg(long)]
+        words: bool,
+    },
     /// Kills a server under load and counts what was lost
     Crash {
         #[arg(long, default_value_t = 5)]
@@ -65,6 +78,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(arguments.output),
         Command::Conformance { suite } => conformance::run(suite.as_deref(), arguments.output),
         Command::Bench { phases, small } => bench::run(&phases, small, arguments.output),
+        Command::Diff { runs, seed, words } => fuzz::diff(runs, seed, words, arguments.output),
         Command::Crash { rounds } => test::crash(rounds),
     };
     match done {

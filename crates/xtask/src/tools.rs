@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::shell::{capture, is_installed, run, say, target};
+use crate::shell::{capture, env, is_installed, run, say, target};
 
 /// Python packages of the exporters' tests.
 const PYTHON_PACKAGES: &[&str] = &[
@@ -66,6 +66,17 @@ impl Tools {
     /// Directories to put on the search path.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
         self.environment.iter().filter_map(|(_, path)| path.parent().map(Path::to_owned)).collect()
+    }
+}
+
+/// The Prometheus to compare with: `EINO_TEST_PROMETHEUS`, else Debian's.
+///
+/// # Errors
+/// When it can't be had.
+pub(crate) fn prometheus() -> anyhow::Result<PathBuf> {
+    match env("EINO_TEST_PROMETHEUS") {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => debian("prometheus", "usr/bin/prometheus"),
     }
 }
 

@@ -32,7 +32,7 @@ const SDK_ROWS: &[(&str, &[&str])] = &[
 ];
 
 /// They may use anything; nothing uses them.
-const TOOLS: &[&str] = &["tidy", "xtask"];
+const TOOLS: &[&str] = &["tidy", "xtask", "fuzz"];
 
 /// What the server may use of the SDK, from the row `log` down.
 const SDK_IN_SERVER: &[&str] = &["eino-metrics-core", "eino-trace", "eino-context"];

@@ -1,0 +1,95 @@
+//! Differences that are no bugs, by rule. Each is explained in `docs/promql-differences.md` under its name.
+
+use super::compare::Difference;
+use super::query::Node;
+
+/// What subtracts squares or products that are nearly equal.
+const VARIANCES: [&str; 6] =
+    ["stddev", "stdvar", "stddev_over_time", "stdvar_over_time", "deriv", "predict_linear"];
+/// Functions whose odd cases are others in 2.x.
+const CHANGED_FUNCTIONS: [(&[&str], &str); 3] = [
+    (&["stddev", "stdvar", "stddev_over_time", "stdvar_over_time"], "variances of what is not finite"),
+    (&["clamp", "clamp_min", "clamp_max"], "clamp by NaN"),
+    (&["absent", "absent_over_time"], "labels of absent"),
+];
+/// Largest relative difference that is rounding.
+const ROUNDING_MAX: f64 = 1e-6;
+
+/// The name of the rule that explains a difference, if one does.
+pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) -> Option<&'static str> {
+    let of_any_version = match difference {
+        Difference::Series { same_values: true, .. } | Difference::Times { same_values: true, .. }
+            if matches!(node, Node::Aggregate { op: "topk" | "bottomk", .. }) =>
+        {
+            Some("ties in topk")
+        }
+        Difference::Words { ours, theirs } if ours.len() == theirs.len() => Some("last digit of a tie"),
+        Difference::Value { theirs, .. } if theirs.contains("Inf") && node.uses(&["sinh", "cosh"]) => {
+            Some("sinh and cosh near overflow")
+        }
+        Difference::Value { ours, theirs, .. } if node.uses(&VARIANCES) && is_rounding(ours, theirs) => {
+            Some("rounding of variances")
+        }
+        _ => None,
+    };
+    let of_2 = || if major_version < 3 { class_2(node, difference) } else { None };
+    of_any_version.or_else(of_2)
+}
+
+/// What has changed since 2.x.
+fn class_2(node: &Node, difference: &Difference) -> Option<&'static str> {
+    match difference {
+        Difference::OnlyOneFails { ours: None, theirs: Some(error) } => {
+            if error.contains("expected duration") {
+                return Some("numbers are durations");
+            }
+            if error.contains("invalid label name") {
+                return Some("names in UTF-8");
+            }
+        }
+        Difference::Series { .. } | Difference::Times { .. } if node.uses(&["histogram_fraction"]) => {
+            return Some("histogram_fraction of classic histograms");
+        }
+        _ => {}
+    }
+    if node.any(&|node| matches!(node, Node::Binary(binary) if binary.op == "atan2")) {
+        return Some("atan2 removes the name");
+    }
+    for (names, class) in CHANGED_FUNCTIONS {
+        if node.uses(names) {
+            return Some(class);
+        }
+    }
+    if node.any(&extrapolates_a_gauge) {
+        return Some("extrapolation to zero");
+    }
+    if node.uses(&["predict_linear", "timestamp"]) && node.any(&is_fixed_in_time) {
+        return Some("fixed times in predict_linear and timestamp");
+    }
+    nests_subqueries(node).then_some("ranges open on the left")
+}
+
+fn is_rounding(ours: &str, theirs: &str) -> bool {
+    let (Ok(ours), Ok(theirs)) = (ours.parse::<f64>(), theirs.parse::<f64>()) else { return false };
+    (ours - theirs).abs() <= ROUNDING_MAX * ours.abs().max(theirs.abs())
+}
+
+/// `rate` or `increase` of something that is near zero. Counters are not, in the data for 2.x.
+fn extrapolates_a_gauge(node: &Node) -> bool {
+    let Node::Call { name: "rate" | "increase", arguments, .. } = node else { return false };
+    let is_counter =
+        |name: &str| ["_total", "_bucket", "_count", "_sum"].iter().any(|end| name.ends_with(end));
+    !matches!(arguments.first(), Some(Node::Selector { name, .. }) if is_counter(name))
+}
+
+fn is_fixed_in_time(node: &Node) -> bool {
+    matches!(node, Node::Selector { shift, .. } | Node::Subquery { shift, .. } if shift.at.is_some())
+}
+
+/// A subquery in a subquery: its points lie where the outer one's ranges begin.
+fn nests_subqueries(node: &Node) -> bool {
+    node.any(&|outer| {
+        let Node::Subquery { inner, .. } = outer else { return false };
+        inner.any(&|node| matches!(node, Node::Subquery { .. }))
+    })
+}
