@@ -268,7 +268,7 @@ fn check_fields(config: &RelabelConfig, action: Action, name: &str) -> Result<()
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+    regex::RegexBuilder::new(&format!("^(?s:{})$", model::translate_go_regex(pattern)))
         .size_limit(REGEX_BYTES_MAX)
         .build()
         .map_err(|error| format!("error parsing regexp {pattern:?}: {}", last_line(&error.to_string())))

@@ -11,6 +11,7 @@
 //!   ones in [`TimeRange::left_open_ms`] and nowhere else.
 //! - A label set is one allocation of canonical bytes, so that equality, hashing and cloning are cheap.
 
+mod go_regex;
 mod histogram;
 mod labels;
 mod matcher;
@@ -19,6 +20,7 @@ mod seams;
 mod span;
 mod time_range;
 
+pub use go_regex::translate_go_regex;
 pub use histogram::{
     BUCKETS_MAX, Bucket, BucketSpan, Buckets, CUSTOM_BOUNDS_SCHEMA, EXPONENTIAL_SCHEMA_MAX,
     EXPONENTIAL_SCHEMA_MIN, Histogram, HistogramError, ResetHint, exponential_bound,

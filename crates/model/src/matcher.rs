@@ -110,7 +110,7 @@ impl fmt::Display for Matcher {
 }
 
 fn compile(pattern: &str) -> Result<Regex, MatcherError> {
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+    regex::RegexBuilder::new(&format!("^(?s:{})$", crate::translate_go_regex(pattern)))
         .size_limit(1 << 20)
         .build()
         .map_err(|error| MatcherError { pattern: pattern.to_owned(), detail: error.to_string() })

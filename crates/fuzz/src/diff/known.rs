@@ -30,6 +30,11 @@ pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) ->
         Difference::Value { ours, theirs, .. } if node.uses(&VARIANCES) && is_rounding(ours, theirs) => {
             Some("rounding of variances")
         }
+        Difference::OnlyOneFails { ours: None, theirs: Some(error) }
+            if error.contains("the same labelset") =>
+        {
+            Some("names are removed at the end")
+        }
         _ => None,
     };
     let of_2 = || if major_version < 3 { class_2(node, difference) } else { None };
@@ -43,9 +48,17 @@ fn class_2(node: &Node, difference: &Difference) -> Option<&'static str> {
             if error.contains("expected duration") {
                 return Some("numbers are durations");
             }
-            if error.contains("invalid label name") {
+            if error.contains("duration must be greater than 0") {
+                return Some("durations of zero");
+            }
+            if error.contains("label name") {
                 return Some("names in UTF-8");
             }
+        }
+        Difference::OnlyOneFails { ours: Some(error), theirs: None }
+            if error.contains("many-to-one matching must be explicit") =>
+        {
+            return Some("many to one before the comparison");
         }
         Difference::Series { .. } | Difference::Times { .. } if node.uses(&["histogram_fraction"]) => {
             return Some("histogram_fraction of classic histograms");
@@ -76,6 +89,9 @@ fn is_rounding(ours: &str, theirs: &str) -> bool {
 
 /// `rate` or `increase` of something that is near zero. Counters are not, in the data for 2.x.
 fn extrapolates_a_gauge(node: &Node) -> bool {
+    if let Node::Text(text) = node {
+        return text.contains("rate(") || text.contains("increase(");
+    }
     let Node::Call { name: "rate" | "increase", arguments, .. } = node else { return false };
     let is_counter =
         |name: &str| ["_total", "_bucket", "_count", "_sum"].iter().any(|end| name.ends_with(end));

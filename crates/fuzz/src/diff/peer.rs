@@ -60,7 +60,7 @@ impl Peer {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(program)
             .args(["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y"])
-            .arg("--enable-feature=promql-delayed-name-removal,promql-experimental-functions")
+            .arg("--enable-feature=promql-experimental-functions")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", dir.join("prometheus").display()))
             .arg(format!("--web.listen-address={address}"))

@@ -196,13 +196,15 @@ fn map(
     Ok(columns)
 }
 
-/// Go's `math.Max`: NaN wins, unlike in Rust.
+/// Go's `math.Max`: NaN wins, unlike in Rust, but not against infinity.
 fn go_max(left: f64, right: f64) -> f64 {
-    if left.is_nan() || right.is_nan() { f64::NAN } else { left.max(right) }
+    let is_nan = (left.is_nan() || right.is_nan()) && left.max(right) != f64::INFINITY;
+    if is_nan { f64::NAN } else { left.max(right) }
 }
 
 fn go_min(left: f64, right: f64) -> f64 {
-    if left.is_nan() || right.is_nan() { f64::NAN } else { left.min(right) }
+    let is_nan = (left.is_nan() || right.is_nan()) && left.min(right) != f64::NEG_INFINITY;
+    if is_nan { f64::NAN } else { left.min(right) }
 }
 
 fn clamp(context: &Context<'_>, arguments: &[Expr], grid: Grid) -> Result<Vec<Column>, QueryError> {

@@ -146,8 +146,14 @@ pub(crate) fn quantiles(
     Ok(all)
 }
 
-/// φ as OpenMetrics writes it: with a decimal point.
+/// φ as OpenMetrics writes it: with a decimal point, or with an exponent from 10⁶ and below 10⁻⁴.
 fn quantile_label(phi: f64) -> String {
+    if phi.is_finite() && phi != 0.0 && !(1e-4..1e6).contains(&phi.abs()) {
+        let text = format!("{phi:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+        return format!("{digits}e{sign}{exponent:0>2}");
+    }
     let text = crate::format_value(phi);
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { format!("{text}.0") } else { text }
 }

@@ -51,11 +51,11 @@ fn add_texts(map: &mut FuncMap, external_url: &str) {
     add(map, "title", |args| Ok(text(title(&string(args, 0)))));
     add(map, "safeHtml", |args| Ok(text(string(args, 0))));
     add(map, "match", |args| {
-        let regex = regex::Regex::new(&string(args, 0)).map_err(failed)?;
+        let regex = regex::Regex::new(&model::translate_go_regex(&string(args, 0))).map_err(failed)?;
         Ok(Value::Bool(regex.is_match(&string(args, 1))))
     });
     add(map, "reReplaceAll", |args| {
-        let regex = regex::Regex::new(&string(args, 0)).map_err(failed)?;
+        let regex = regex::Regex::new(&model::translate_go_regex(&string(args, 0))).map_err(failed)?;
         Ok(text(regex.replace_all(&string(args, 2), string(args, 1).as_str())))
     });
     add(map, "stripPort", |args| Ok(text(split_port(&string(args, 0)).0)));
