@@ -36,7 +36,7 @@ pub(crate) fn replace(
     let replacement = text(string(context, &arguments[2], grid)?)?;
     let source = text(string(context, &arguments[3], grid)?)?;
     let pattern = text(string(context, &arguments[4], grid)?)?;
-    let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", model::translate_go_regex(pattern)))
+    let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", model::translate_go_regex(&pattern)))
         .size_limit(1 << 20)
         .build()
         .map_err(|_| execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
