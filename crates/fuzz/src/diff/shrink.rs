@@ -29,7 +29,7 @@ pub(crate) fn shrink(node: &Node, when: When, shows: &mut dyn FnMut(&Node, When)
     }
     loop {
         let mut candidates = smaller(&best);
-        candidates.sort_by_key(|candidate| weight(candidate));
+        candidates.sort_by_key(weight);
         let found = candidates.into_iter().find(|candidate| {
             tries += 1;
             tries <= TRIES_MAX && candidate.kind() == best.kind() && shows(candidate, at)
