@@ -50,6 +50,7 @@ impl Tools {
             "VictoriaMetrics",
             debian("victoria-metrics", "usr/bin/victoria-metrics"),
         );
+        tools.add("wrk", "wrk", installed("wrk"));
         tools
     }
 
@@ -106,6 +107,18 @@ fn debian(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     }
     anyhow::ensure!(path.is_file(), "the package {package} has no {program}");
     Ok(path)
+}
+
+/// A program whose Debian package leans on others, so that it wants a real install.
+fn installed(package: &str) -> anyhow::Result<PathBuf> {
+    if !is_installed(package) {
+        let install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package];
+        if as_root(&install).is_err() {
+            update_package_lists()?;
+            as_root(&install)?;
+        }
+    }
+    Ok(PathBuf::from(package))
 }
 
 fn update_package_lists() -> anyhow::Result<()> {
