@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::FromRef;
 use axum::response::Response;
 use clock::Clock;
@@ -196,14 +197,24 @@ impl Api {
         done.await.unwrap_or_else(panicked)
     }
 
-    /// As [`query`](Self::query), and streams what `write` makes of the result as JSON. The place among the running
-    /// queries is given back before the first byte is written: slow clients hold up nobody.
+    /// As [`query`](Self::query), and streams what `write` makes of the result as JSON.
     pub(crate) async fn stream<T: 'static>(
         &self,
         timeout: Option<Duration>,
         run: impl FnOnce(&Api, &Ticket) -> Result<T, ApiError> + Send + 'static,
         write: impl FnOnce(T, Outlet) -> Result<(), Gone> + Send + 'static,
     ) -> Result<Response, ApiError> {
+        Ok(json_response(StatusCode::OK, self.stream_body(timeout, run, write).await?))
+    }
+
+    /// As [`stream`](Self::stream), for any format. The place among the running queries is given back before the first
+    /// byte is written: slow clients hold up nobody.
+    pub(crate) async fn stream_body<T: 'static>(
+        &self,
+        timeout: Option<Duration>,
+        run: impl FnOnce(&Api, &Ticket) -> Result<T, ApiError> + Send + 'static,
+        write: impl FnOnce(T, Outlet) -> Result<(), Gone> + Send + 'static,
+    ) -> Result<Body, ApiError> {
         let timeout_max = self.engine.config().timeout;
         let timeout = timeout.map_or(timeout_max, |timeout| timeout.min(timeout_max));
         let (ticket, _watch) = self.0.queries.enter(timeout).await?;
@@ -217,7 +228,7 @@ impl Api {
                 Err(error) => outlet.refuse(error),
             }
         });
-        Ok(json_response(StatusCode::OK, opening.body().await?))
+        opening.body().await
     }
 
     fn note(&self, written: Result<(), Gone>) {

@@ -1,8 +1,10 @@
 //! The Prometheus HTTP API v1.
 
 mod admin;
+mod escaping;
 mod exemplars;
 mod features;
+mod federate;
 mod json;
 mod json_histogram;
 mod label_name;
@@ -48,6 +50,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/features", get(features::features))
+        .route("/federate", get(federate::federate))
         .merge(status_routes())
         .merge(admin_routes())
         .merge(routes_before_ready())

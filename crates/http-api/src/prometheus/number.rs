@@ -66,6 +66,24 @@ pub(crate) fn push_time(out: &mut String, ts_ms: i64) {
     }
 }
 
+/// A whole number with its sign.
+pub(crate) fn push_whole_number(out: &mut String, number: i64) {
+    if number < 0 {
+        out.push('-');
+    }
+    push_whole(out, number.unsigned_abs());
+}
+
+/// A value in the text format, as Go's `'g'` and `-1` write it: with an exponent below 10⁻⁴ and from 10⁶ on.
+pub(crate) fn push_general(out: &mut String, value: f64) {
+    let magnitude = value.abs();
+    if magnitude != 0.0 && magnitude.is_finite() && !(1e-4..1e6).contains(&magnitude) {
+        push_exponent(out, value);
+    } else {
+        push_value(out, value);
+    }
+}
+
 fn push_whole(out: &mut String, mut number: u64) {
     if number < 10 {
         return push_digit(out, number);
@@ -148,6 +166,27 @@ mod tests {
             let mut out = String::new();
             push_time(&mut out, ts_ms);
             assert_eq!(out, want);
+        }
+    }
+
+    #[test]
+    fn the_text_format_has_exponents_early() {
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (-1.0, "-1"),
+            (100_000.0, "100000"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (1_234_567.0, "1.234567e+06"),
+            (21.5e20, "2.15e+21"),
+            (0.0001, "0.0001"),
+            (0.000_099, "9.9e-05"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ];
+        for (value, want) in cases {
+            assert_eq!(text(push_general, value), want);
         }
     }
 

@@ -1,0 +1,9 @@
+//! The HTTP API as clients see it: the real router over data in memory.
+
+mod data;
+mod golden;
+mod random;
+mod rig;
+mod schema;
+mod script;
+mod streaming;
