@@ -365,7 +365,8 @@ fn check_receiver(
                 ),
             ));
         }
-        for key in &webhook.http.not_built {
+        let tls = webhook.http.tls.as_ref().map(|_| "tls_config");
+        for key in webhook.http.not_built.iter().copied().chain(tls) {
             warnings.push((
                 line,
                 format!("http_config.{key} of receiver {name:?} is not built yet and has no effect"),

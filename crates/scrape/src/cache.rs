@@ -10,9 +10,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
+use std::sync::Arc;
 
 use discovery::relabel::relabel_builder;
-use model::{LabelSet, LabelSetBuilder, MetricBatch, MetricKind, MetricMetadata, stale_nan};
+use model::{
+    Exemplar, HistogramSample, LabelSet, LabelSetBuilder, MetricBatch, MetricKind, MetricMetadata, stale_nan,
+};
+use wire::exposition::Value;
 
 use crate::ScrapeConfig;
 
@@ -47,6 +51,8 @@ pub(crate) struct Counts {
     pub(crate) kept: u64,
     pub(crate) series_added: u64,
     pub(crate) stale: u64,
+    /// Classic histograms that could not become native ones.
+    pub(crate) histograms_refused: u64,
 }
 
 /// One sample line.
@@ -54,7 +60,10 @@ pub(crate) struct SampleLine<'l> {
     /// Metric name and labels as they stand in the body.
     pub(crate) raw: &'l str,
     pub(crate) ts_ms: i64,
-    pub(crate) value: f64,
+    /// When the counter began, 0 = unknown.
+    pub(crate) start_ms: i64,
+    pub(crate) value: Value,
+    pub(crate) exemplars: &'l [Exemplar],
     /// Whether the line had a timestamp that is honored.
     pub(crate) own_timestamp: bool,
 }
@@ -107,7 +116,18 @@ impl SeriesCache {
             ));
         }
         batch.start_series_canonical(labels.as_ref());
-        batch.push_sample(line.ts_ms, line.value);
+        match &line.value {
+            Value::Float(value) => batch.push_sample_since(line.ts_ms, *value, line.start_ms),
+            Value::Histogram(histogram) => batch.push_histogram(HistogramSample {
+                ts_ms: line.ts_ms,
+                start_ms: line.start_ms,
+                histogram: Arc::clone(histogram),
+            }),
+        }
+        for exemplar in line.exemplars {
+            let ts_ms = if exemplar.ts_ms == 0 { line.ts_ms } else { exemplar.ts_ms };
+            batch.push_exemplar(Exemplar { ts_ms, ..exemplar.clone() });
+        }
         Ok(())
     }
 

@@ -59,6 +59,7 @@ pub struct ScrapeDefaults {
     pub limits: ScrapeLimits,
     pub keep_dropped_targets: u64,
     pub scrape_native_histograms: bool,
+    pub always_scrape_classic_histograms: bool,
     pub convert_classic_histograms: bool,
     /// `None` means utf8.
     pub name_validation: Option<String>,
@@ -79,6 +80,21 @@ pub struct ScrapeLimits {
     pub label_value_bytes: u64,
 }
 
+/// What becomes of histograms.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HistogramSettings {
+    /// Native histograms are asked for and kept.
+    pub native: bool,
+    /// Classic buckets of a histogram are kept beside its native form.
+    pub always_classic: bool,
+    /// Classic histograms become native ones with custom bounds.
+    pub convert_classic: bool,
+    /// Most buckets of a native histogram, 0 = no bound: a finer one is merged down, or fails the scrape.
+    pub buckets_max: u64,
+    /// Least factor from one bucket to the next: a finer histogram is merged down. 0 = none.
+    pub bucket_factor_min: f64,
+}
+
 /// A scrape job, checked, with every default filled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScrapeConfig {
@@ -95,6 +111,7 @@ pub struct ScrapeConfig {
     pub protocols: Vec<ScrapeProtocol>,
     pub fallback_protocol: Option<ScrapeProtocol>,
     pub limits: ScrapeLimits,
+    pub histograms: HistogramSettings,
     /// How many dropped targets are remembered for display; 0 = all.
     pub keep_dropped_targets: u64,
     pub relabel: Vec<RelabelRule>,
@@ -114,6 +131,7 @@ impl Default for ScrapeDefaults {
             limits: ScrapeLimits::default(),
             keep_dropped_targets: 0,
             scrape_native_histograms: false,
+            always_scrape_classic_histograms: false,
             convert_classic_histograms: false,
             name_validation: None,
             name_escaping: None,
@@ -151,9 +169,10 @@ impl RawScrapeConfig {
             Some(names) => Some(ScrapeProtocol::parse_list(names).map_err(of_job)?),
             None => defaults.protocols.clone(),
         };
+        let histograms = self.histograms(defaults);
         let sources = self.target_sources(base).map_err(of_job)?;
         let http = self.http_client(base).map_err(of_job)?;
-        let not_built = self.not_built(defaults, &scheme, &sources, &http);
+        let not_built = self.not_built(&sources, &http);
         Ok(ScrapeConfig {
             interval,
             timeout,
@@ -164,9 +183,10 @@ impl RawScrapeConfig {
             honor_timestamps: self.honor_timestamps.unwrap_or(true),
             track_timestamps_staleness: self.track_timestamps_staleness.unwrap_or(false),
             enable_compression: self.enable_compression.unwrap_or(true),
-            protocols: protocols.unwrap_or_else(|| ScrapeProtocol::DEFAULT.to_vec()),
+            protocols: protocols.unwrap_or_else(|| ScrapeProtocol::defaults(histograms.native)),
             fallback_protocol,
             limits: self.limits(&defaults.limits),
+            histograms,
             keep_dropped_targets: self.keep_dropped_targets.unwrap_or(defaults.keep_dropped_targets),
             relabel: self.relabel_configs.clone().unwrap_or_default(),
             metric_relabel: self.metric_relabel_configs.clone().unwrap_or_default(),
@@ -188,6 +208,21 @@ impl RawScrapeConfig {
         Ok((interval, timeout))
     }
 
+    fn histograms(&self, defaults: &ScrapeDefaults) -> HistogramSettings {
+        HistogramSettings {
+            native: self.scrape_native_histograms.unwrap_or(defaults.scrape_native_histograms),
+            always_classic: self
+                .always_scrape_classic_histograms
+                .or(self.scrape_classic_histograms)
+                .unwrap_or(defaults.always_scrape_classic_histograms),
+            convert_classic: self
+                .convert_classic_histograms_to_nhcb
+                .unwrap_or(defaults.convert_classic_histograms),
+            buckets_max: self.native_histogram_bucket_limit.unwrap_or(0),
+            bucket_factor_min: self.native_histogram_min_bucket_factor.unwrap_or(0.0),
+        }
+    }
+
     fn limits(&self, defaults: &ScrapeLimits) -> ScrapeLimits {
         let pick = |own: Option<u64>, default: u64| own.filter(|limit| *limit != 0).unwrap_or(default);
         ScrapeLimits {
@@ -200,29 +235,12 @@ impl RawScrapeConfig {
         }
     }
 
-    fn not_built(
-        &self,
-        defaults: &ScrapeDefaults,
-        scheme: &str,
-        sources: &TargetSources,
-        http: &HttpClientConfig,
-    ) -> Vec<String> {
+    fn not_built(&self, sources: &TargetSources, http: &HttpClientConfig) -> Vec<String> {
         let mut missing = Vec::new();
-        if scheme == "https" {
-            missing.push("scheme https: TLS is not built yet, its targets will be down".to_owned());
-        }
         for key in sources.not_built.iter().chain(&http.not_built) {
             missing.push(format!("{key} is not built yet and has no effect"));
         }
         let switches = [
-            (
-                "scrape_native_histograms",
-                self.scrape_native_histograms.unwrap_or(defaults.scrape_native_histograms),
-            ),
-            (
-                "convert_classic_histograms_to_nhcb",
-                self.convert_classic_histograms_to_nhcb.unwrap_or(defaults.convert_classic_histograms),
-            ),
             ("extra_scrape_metrics", self.extra_scrape_metrics == Some(true)),
             ("scrape_failure_log_file", self.scrape_failure_log_file.is_some()),
         ];
@@ -284,9 +302,7 @@ mod tests {
         check("scrape_interval: 5s", expect!["job_name is empty"]);
         check(
             "{job_name: a, scheme: https, consul_sd_configs: [{}]}",
-            expect![[
-                r#"60s 10s ["scheme https: TLS is not built yet, its targets will be down", "consul_sd_configs is not built yet and has no effect"]"#
-            ]],
+            expect![[r#"60s 10s ["consul_sd_configs is not built yet and has no effect"]"#]],
         );
         check(
             "{job_name: a, scheme: gopher}",

@@ -12,6 +12,8 @@
 mod cache;
 mod client;
 mod config;
+mod created;
+mod histograms;
 mod manager;
 mod page;
 mod pool;
@@ -20,7 +22,9 @@ mod status;
 mod target;
 mod worker;
 
-pub use config::{RawScrapeConfig, ScrapeConfig, ScrapeDefaults, ScrapeLimits, check_name_schemes};
+pub use config::{
+    HistogramSettings, RawScrapeConfig, ScrapeConfig, ScrapeDefaults, ScrapeLimits, check_name_schemes,
+};
 pub use manager::ScrapeManager;
 pub use protocol::ScrapeProtocol;
 pub use status::{DroppedTarget, Health, TargetStatus, Targets, TargetsView};

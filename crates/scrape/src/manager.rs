@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::ScrapeConfig;
-use crate::client::HttpClient;
 use crate::pool::{Order, Pool};
 use crate::status::{Targets, TargetsView};
 use crate::worker::{Metrics, Shared};
@@ -44,7 +43,6 @@ impl ScrapeManager {
             clock,
             registry: registry.clone(),
             seed,
-            client: HttpClient::new(),
             view: TargetsView::default(),
             metrics: Metrics::new(registry),
         };

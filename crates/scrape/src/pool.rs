@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::ScrapeConfig;
 use crate::cache::SeriesCache;
+use crate::client::JobClient;
 use crate::status::{DroppedTarget, Health, PoolStatus, TargetStatus};
 use crate::target::{Prepared, Target, prepare};
 use crate::worker::{Shared, Worker, end_series};
@@ -39,6 +40,7 @@ pub(crate) enum Order {
 pub(crate) struct Pool {
     shared: Shared,
     config: Arc<ScrapeConfig>,
+    client: JobClient,
     files: Option<FileDiscovery>,
     running: HashMap<u64, Running>,
 }
@@ -52,7 +54,8 @@ struct Running {
 impl Pool {
     /// Runs a job until its order is to stop.
     pub(crate) async fn run(shared: Shared, config: Arc<ScrapeConfig>, mut orders: watch::Receiver<Order>) {
-        let mut pool = Self { shared, config, files: None, running: HashMap::new() };
+        let client = JobClient::new(&config);
+        let mut pool = Self { shared, config, client, files: None, running: HashMap::new() };
         pool.restart().await;
         let end = loop {
             let (poll, refresh) = pool.poll_times();
@@ -78,6 +81,7 @@ impl Pool {
             };
             match order {
                 Order::Run(config) => {
+                    pool.client = JobClient::new(&config);
                     pool.config = config;
                     pool.restart().await;
                 }
@@ -211,6 +215,7 @@ impl Pool {
         let worker = Worker {
             shared: self.shared.clone(),
             config: Arc::clone(&self.config),
+            client: self.client.clone(),
             target: target.clone(),
             cache: SeriesCache::inheriting(live),
         };

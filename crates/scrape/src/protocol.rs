@@ -7,7 +7,6 @@ pub enum ScrapeProtocol {
     OpenMetricsText0_0_1,
     PrometheusText1_0_0,
     PrometheusText0_0_4,
-    /// Never asked for: the decoder is not built yet.
     PrometheusProto,
 }
 
@@ -36,13 +35,16 @@ const ALL: [(ScrapeProtocol, &str, &str); 5] = [
 ];
 
 impl ScrapeProtocol {
-    /// The formats asked for when settings name none, best first.
-    pub const DEFAULT: [Self; 4] = [
-        Self::OpenMetricsText1_0_0,
-        Self::OpenMetricsText0_0_1,
-        Self::PrometheusText1_0_0,
-        Self::PrometheusText0_0_4,
-    ];
+    /// The formats asked for when settings name none, best first. Only protobuf has native histograms.
+    pub fn defaults(native_histograms: bool) -> Vec<Self> {
+        let text = [
+            Self::OpenMetricsText1_0_0,
+            Self::OpenMetricsText0_0_1,
+            Self::PrometheusText1_0_0,
+            Self::PrometheusText0_0_4,
+        ];
+        native_histograms.then_some(Self::PrometheusProto).into_iter().chain(text).collect()
+    }
 
     /// Reads the name used in settings.
     ///
@@ -79,20 +81,31 @@ impl ScrapeProtocol {
         ALL.iter().find(|(protocol, ..)| *protocol == self).map_or("", |(_, _, media_type)| media_type)
     }
 
-    fn format(self) -> Option<wire::text::Format> {
+    fn format(self) -> PageFormat {
         match self {
-            Self::OpenMetricsText1_0_0 | Self::OpenMetricsText0_0_1 => Some(wire::text::Format::OpenMetrics),
-            Self::PrometheusText1_0_0 | Self::PrometheusText0_0_4 => Some(wire::text::Format::Text004),
-            Self::PrometheusProto => None,
+            Self::OpenMetricsText1_0_0 | Self::OpenMetricsText0_0_1 => {
+                PageFormat::Text(wire::text::Format::OpenMetrics)
+            }
+            Self::PrometheusText1_0_0 | Self::PrometheusText0_0_4 => {
+                PageFormat::Text(wire::text::Format::Text004)
+            }
+            Self::PrometheusProto => PageFormat::Protobuf,
         }
     }
+}
+
+/// What a page is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageFormat {
+    Text(wire::text::Format),
+    Protobuf,
 }
 
 /// The `Accept` header: the formats with descending weight, then anything.
 pub(crate) fn accept_header(protocols: &[ScrapeProtocol]) -> String {
     let mut weight = ALL.len() + 1;
     let mut out = String::new();
-    for protocol in protocols.iter().filter(|protocol| **protocol != ScrapeProtocol::PrometheusProto) {
+    for protocol in protocols {
         out.push_str(&format!("{};q=0.{weight},", protocol.media_type()));
         weight -= 1;
     }
@@ -108,14 +121,16 @@ pub(crate) fn accept_header(protocols: &[ScrapeProtocol]) -> String {
 pub(crate) fn format_of(
     content_type: Option<&str>,
     fallback: Option<ScrapeProtocol>,
-) -> Result<wire::text::Format, String> {
+) -> Result<PageFormat, String> {
     if let Some(format) = wire::text::format_of(content_type) {
-        return Ok(format);
+        return Ok(PageFormat::Text(format));
+    }
+    if content_type.is_some_and(wire::exposition::is_content_type) {
+        return Ok(PageFormat::Protobuf);
     }
     let given = content_type.map(str::trim).filter(|text| !text.is_empty());
     match (fallback.map(ScrapeProtocol::format), given) {
-        (Some(Some(format)), _) => Ok(format),
-        (Some(None), _) => Err("fallback_scrape_protocol PrometheusProto is not built yet".to_owned()),
+        (Some(format), _) => Ok(format),
         (None, Some(text)) => Err(format!(
             "received unsupported Content-Type {text:?} and no fallback_scrape_protocol specified for target"
         )),
@@ -143,6 +158,9 @@ mod tests {
     fn a_content_type_is_needed_unless_there_is_a_fallback() {
         let fallback = Some(ScrapeProtocol::PrometheusText0_0_4);
         assert!(format_of(Some("text/plain; version=0.0.4"), None).is_ok());
+        let protobuf =
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        assert_eq!(format_of(Some(protobuf), None), Ok(PageFormat::Protobuf));
         assert!(format_of(Some("application/openmetrics-text; version=1.0.0; charset=utf-8"), None).is_ok());
         assert!(format_of(None, None).expect_err("blank").contains("blank Content-Type"));
         assert!(format_of(Some("text/html"), None).expect_err("unknown").contains(r#""text/html""#));

@@ -13,7 +13,7 @@ use tracing::{debug, error};
 
 use crate::ScrapeConfig;
 use crate::cache::{Context, Counts, SeriesCache};
-use crate::client::{FetchError, HttpClient, Page};
+use crate::client::{FetchError, JobClient, Page};
 use crate::page::read_page;
 use crate::status::{Health, TargetsView};
 use crate::target::Target;
@@ -25,7 +25,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     pub(crate) seed: u64,
-    pub(crate) client: HttpClient,
     pub(crate) view: TargetsView,
     pub(crate) metrics: Metrics,
 }
@@ -36,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) scrapes: Counter,
     pub(crate) samples: Counter,
     pub(crate) stale: Counter,
+    histograms_refused: Counter,
     pub(crate) registry: Registry,
 }
 
@@ -46,6 +46,10 @@ impl Metrics {
             samples: registry.counter("eino_scrape_samples_total", "Samples kept from scrapes."),
             stale: registry
                 .counter("eino_scrape_stale_markers_total", "Stale markers written for vanished series."),
+            histograms_refused: registry.counter(
+                "eino_scrape_histograms_refused_total",
+                "Classic histograms that make no sense and did not become native ones.",
+            ),
             registry: registry.clone(),
         }
     }
@@ -70,6 +74,7 @@ impl Metrics {
 pub(crate) struct Worker {
     pub(crate) shared: Shared,
     pub(crate) config: Arc<ScrapeConfig>,
+    pub(crate) client: JobClient,
     pub(crate) target: Target,
     pub(crate) cache: SeriesCache,
 }
@@ -97,7 +102,7 @@ impl Worker {
             let page = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                page = self.shared.client.fetch(&self.config, &self.target) => page,
+                page = self.client.fetch(&self.config, &self.target) => page,
             };
             self = self.store_elsewhere(page, ts_ms, start).await;
         }
@@ -171,6 +176,7 @@ impl Worker {
         let stored = append(&self.shared, &batch);
         if stored.is_ok() && read.is_ok() {
             metrics.samples.add(counts.kept);
+            metrics.histograms_refused.add(counts.histograms_refused);
         }
         (read.map_err(|failure| failure.message).and(stored), took)
     }

@@ -31,7 +31,7 @@ pub struct Authorization {
     pub credentials_ref: Option<String>,
 }
 
-/// TLS of a client. Read, so that files load; not built yet.
+/// TLS of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
@@ -92,6 +92,8 @@ pub struct HttpClientConfig {
     pub basic_auth: Option<BasicAuth>,
     pub authorization: Option<Authorization>,
     pub headers: BTreeMap<String, HeaderValues>,
+    /// Files are complete paths.
+    pub tls: Option<TlsConfig>,
     /// Default true.
     pub follow_redirects: bool,
     /// Keys that were given and have no effect yet.
@@ -195,7 +197,6 @@ impl HttpClientKeys {
         }
         let not_built = [
             ("oauth2", self.oauth2.is_some()),
-            ("tls_config", self.tls_config.is_some()),
             ("proxy_url", self.proxy_url.is_some()),
             ("proxy_from_environment", self.proxy_from_environment == Some(true)),
             ("proxy_connect_header", self.proxy_connect_header.is_some()),
@@ -218,6 +219,12 @@ impl HttpClientKeys {
                 .or(bearer)
                 .map(|auth| Authorization { credentials_file: joined(base, auth.credentials_file), ..auth }),
             headers,
+            tls: self.tls_config.map(|tls| TlsConfig {
+                ca_file: joined(base, tls.ca_file),
+                cert_file: joined(base, tls.cert_file),
+                key_file: joined(base, tls.key_file),
+                ..tls
+            }),
             follow_redirects: self.follow_redirects.unwrap_or(true),
             not_built: not_built.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect(),
         })

@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod compress;
+pub mod exposition;
 pub mod jaeger;
 pub mod otlp;
 pub mod remote_write;

@@ -103,15 +103,17 @@ pub(crate) fn coarser(buckets: &Buckets, by: u32) -> Buckets {
     merged.finish()
 }
 
+/// The histogram in the buckets of `schema`, which is not finer than its own; both are exponential.
+pub fn at_schema(histogram: &Histogram, schema: i32) -> Histogram {
+    let by = histogram.schema.abs_diff(schema);
+    let [positive, negative] = [&histogram.positive, &histogram.negative].map(|side| coarser(side, by));
+    Histogram { schema, positive, negative, ..histogram.clone() }
+}
+
 /// The observations of both, in the buckets of the coarser one. Both are exponential. `a` gives the rest.
 pub(crate) fn sum(a: &Histogram, b: &Histogram) -> Histogram {
     let schema = a.schema.min(b.schema);
-    let at_schema = |histogram: &Histogram| {
-        let by = histogram.schema.abs_diff(schema);
-        let [positive, negative] = [&histogram.positive, &histogram.negative].map(|side| coarser(side, by));
-        Histogram { schema, positive, negative, ..histogram.clone() }
-    };
-    let (mut a, mut b) = (at_schema(a), at_schema(b));
+    let (mut a, mut b) = (at_schema(a, schema), at_schema(b, schema));
     // A bucket that reaches into the zero bucket becomes part of it, whole; so the zero bucket may grow once more.
     while a.zero_threshold != b.zero_threshold {
         let threshold = a.zero_threshold.max(b.zero_threshold);

@@ -45,6 +45,11 @@ impl<'a> Fields<'a> {
         Self { format, base: 0, cursor: Cursor::new(body) }
     }
 
+    /// The fields of a message that starts at offset `base` of the body.
+    pub(crate) fn at(format: &'static str, base: usize, message: &'a [u8]) -> Self {
+        Self { format, base, cursor: Cursor::new(message) }
+    }
+
     /// The next field, or `None` at the end of the message.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {

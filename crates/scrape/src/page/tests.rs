@@ -45,6 +45,24 @@ impl Script {
                 let value = if is_stale_nan(*value) { "stale".to_owned() } else { value.to_string() };
                 writeln!(out, "{} {value} @{ts_ms}", series.labels).expect("a string takes all");
             }
+            for start_ms in series.start_ms.iter().filter(|start_ms| **start_ms != 0) {
+                writeln!(out, "  since {start_ms}").expect("a string takes all");
+            }
+            for sample in series.histograms {
+                let (ts_ms, start_ms, histogram) = (sample.ts_ms, sample.start_ms, &sample.histogram);
+                let (schema, count, bounds) = (histogram.schema, histogram.count, &histogram.custom_bounds);
+                let buckets: Vec<_> = histogram.positive.iter().collect();
+                let labels = &series.labels;
+                writeln!(
+                    out,
+                    "{labels} schema {schema} count {count} {bounds:?} {buckets:?} @{ts_ms} since {start_ms}"
+                )
+                .expect("a string takes all");
+            }
+            for exemplar in series.exemplars {
+                writeln!(out, "  # {} {} @{}", exemplar.labels, exemplar.value, exemplar.ts_ms)
+                    .expect("a string takes all");
+            }
         }
         for metadata in &batch.metadata {
             writeln!(out, "{} is a {:?}: {}", metadata.family, metadata.kind, metadata.help)
@@ -72,18 +90,18 @@ fn series_appear_vanish_and_return() {
         "job_name: a",
         &["x 1\ny{l=\"v\"} 2\n", "x 3\n", "x 4\ny{l=\"v\"} 5\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @1000
-        y{instance="h:1", job="a", l="v"} 2 @1000
-        Counts { scraped: 2, kept: 2, series_added: 2, stale: 0 }
-        --
-        x{instance="h:1", job="a"} 3 @2000
-        y{instance="h:1", job="a", l="v"} stale @2000
-        Counts { scraped: 1, kept: 1, series_added: 0, stale: 1 }
-        --
-        x{instance="h:1", job="a"} 4 @3000
-        y{instance="h:1", job="a", l="v"} 5 @3000
-        Counts { scraped: 2, kept: 2, series_added: 1, stale: 0 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @1000
+            y{instance="h:1", job="a", l="v"} 2 @1000
+            Counts { scraped: 2, kept: 2, series_added: 2, stale: 0, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} 3 @2000
+            y{instance="h:1", job="a", l="v"} stale @2000
+            Counts { scraped: 1, kept: 1, series_added: 0, stale: 1, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} 4 @3000
+            y{instance="h:1", job="a", l="v"} 5 @3000
+            Counts { scraped: 2, kept: 2, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -93,12 +111,12 @@ fn another_spelling_is_the_same_series() {
         "job_name: a",
         &["x{a=\"1\",b=\"2\"} 1\n", "x{b=\"2\",a=\"1\"} 2\n"],
         expect![[r#"
-        x{a="1", b="2", instance="h:1", job="a"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        x{a="1", b="2", instance="h:1", job="a"} 2 @2000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]],
+            x{a="1", b="2", instance="h:1", job="a"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            x{a="1", b="2", instance="h:1", job="a"} 2 @2000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -108,15 +126,15 @@ fn a_failed_scrape_stores_nothing_but_stale_markers() {
         "job_name: a",
         &["x 1\n", "x 2\ny oops\n", "x 3\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        x{instance="h:1", job="a"} stale @2000
-        syntax: line 2, column 3: expected a number, found "oops"
-        --
-        x{instance="h:1", job="a"} 3 @3000
-        Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} stale @2000
+            syntax: line 2, column 3: expected a number, found "oops"
+            --
+            x{instance="h:1", job="a"} 3 @3000
+            Counts { scraped: 1, kept: 1, series_added: 0, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -126,32 +144,32 @@ fn own_timestamps_are_honored_and_do_not_go_stale() {
         "job_name: a",
         &["x 1 123\n", "y 1\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @123
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        y{instance="h:1", job="a"} 1 @2000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @123
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            y{instance="h:1", job="a"} 1 @2000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
     check(
         "{job_name: a, track_timestamps_staleness: true}",
         &["x 1 123\n", "y 1\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @123
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        y{instance="h:1", job="a"} 1 @2000
-        x{instance="h:1", job="a"} stale @2000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 1 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @123
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            y{instance="h:1", job="a"} 1 @2000
+            x{instance="h:1", job="a"} stale @2000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 1, histograms_refused: 0 }
+        "#]],
     );
     check(
         "{job_name: a, honor_timestamps: false}",
         &["x 1 123\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -162,17 +180,17 @@ fn labels_of_target_and_sample() {
         "job_name: a",
         &[page],
         expect![[r#"
-        x{exported_exported_instance="d", exported_instance="c", exported_job="b", instance="h:1", job="a"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]],
+            x{exported_exported_instance="d", exported_instance="c", exported_job="b", instance="h:1", job="a"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
     check(
         "{job_name: a, honor_labels: true}",
         &[page],
         expect![[r#"
-        x{exported_instance="c", instance="d", job="b"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-    "#]],
+            x{exported_instance="c", instance="d", job="b"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -185,10 +203,10 @@ fn metric_relabelling_drops_and_renames() {
         &["go_x 1\nx{l=\"v\"} 2\n", "x{l=\"v\"} 3\n"],
         expect![[r#"
             x{instance="h:1", job="a", l="v", m="v"} 2 @1000
-            Counts { scraped: 2, kept: 1, series_added: 1, stale: 0 }
+            Counts { scraped: 2, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
             --
             x{instance="h:1", job="a", l="v", m="v"} 3 @2000
-            Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
+            Counts { scraped: 1, kept: 1, series_added: 0, stale: 0, histograms_refused: 0 }
         "#]],
     );
 }
@@ -199,12 +217,12 @@ fn limits_fail_the_scrape_and_say_which() {
         "{job_name: a, sample_limit: 1}",
         &["x 1\n", "x 1\ny 2\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @1000
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        x{instance="h:1", job="a"} stale @2000
-        limit: sample limit exceeded: more than sample_limit = 1 samples after relabelling
-    "#]],
+            x{instance="h:1", job="a"} 1 @1000
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} stale @2000
+            limit: sample limit exceeded: more than sample_limit = 1 samples after relabelling
+        "#]],
     );
     check(
         "{job_name: a, label_limit: 3}",
@@ -243,17 +261,17 @@ fn metadata_comes_once_and_when_it_changes() {
         "job_name: a",
         &[page, page, "# TYPE x gauge\nx 1\n"],
         expect![[r#"
-        x{instance="h:1", job="a"} 1 @1000
-        x is a Counter: Help of x.
-        Counts { scraped: 1, kept: 1, series_added: 1, stale: 0 }
-        --
-        x{instance="h:1", job="a"} 1 @2000
-        Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-        --
-        x{instance="h:1", job="a"} 1 @3000
-        x is a Gauge: Help of x.
-        Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
-    "#]],
+            x{instance="h:1", job="a"} 1 @1000
+            x is a Counter: Help of x.
+            Counts { scraped: 1, kept: 1, series_added: 1, stale: 0, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} 1 @2000
+            Counts { scraped: 1, kept: 1, series_added: 0, stale: 0, histograms_refused: 0 }
+            --
+            x{instance="h:1", job="a"} 1 @3000
+            x is a Gauge: Help of x.
+            Counts { scraped: 1, kept: 1, series_added: 0, stale: 0, histograms_refused: 0 }
+        "#]],
     );
 }
 
@@ -269,7 +287,74 @@ fn the_content_type_decides() {
     .assert_eq(&script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1\n"));
     expect![[r#"
         x{instance="h:1", job="a"} 1 @2500
-        Counts { scraped: 1, kept: 1, series_added: 0, stale: 0 }
+        Counts { scraped: 1, kept: 1, series_added: 0, stale: 0, histograms_refused: 0 }
     "#]]
     .assert_eq(&script.scrape_as(Some("application/openmetrics-text; version=1.0.0"), "x 1 2.5\n# EOF\n"));
+}
+
+#[test]
+fn open_metrics_brings_exemplars_and_start_times() {
+    let mut script = Script::new("job_name: a");
+    let page = "# TYPE x counter\nx_total{a=\"1\"} 7 # {trace_id=\"ab\"} 2 0.5\nx_created{a=\"1\"} 0.25\nx_total 1\n\
+                # TYPE h histogram\nh_bucket{le=\"1\"} 1 # {trace_id=\"cd\"} 0.5\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 3\nh_created 0.125\n# EOF\n";
+    expect![[r#"
+        x_total{a="1", instance="h:1", job="a"} 7 @1000
+          since 250
+          # {trace_id="ab"} 2 @500
+        x_created{a="1", instance="h:1", job="a"} 0.25 @1000
+        x_total{instance="h:1", job="a"} 1 @1000
+        h_bucket{instance="h:1", job="a", le="1.0"} 1 @1000
+          since 125
+          # {trace_id="cd"} 0.5 @1000
+        h_bucket{instance="h:1", job="a", le="+Inf"} 2 @1000
+          since 125
+        h_count{instance="h:1", job="a"} 2 @1000
+          since 125
+        h_sum{instance="h:1", job="a"} 3 @1000
+          since 125
+        h_created{instance="h:1", job="a"} 0.125 @1000
+        x is a Counter: 
+        h is a Histogram: 
+        Counts { scraped: 8, kept: 8, series_added: 8, stale: 0, histograms_refused: 0 }
+    "#]]
+    .assert_eq(&script.scrape_as(Some("application/openmetrics-text"), page));
+}
+
+#[test]
+fn classic_histograms_become_native_on_demand() {
+    let page = "# TYPE h histogram\nh_bucket{a=\"1\",le=\"1\"} 2\nh_bucket{a=\"1\",le=\"10\"} 2\nh_bucket{a=\"1\",le=\"+Inf\"} 5\nh_sum{a=\"1\"} 9\nh_count{a=\"1\"} 5\n\
+                h_bucket{a=\"2\",le=\"1\"} 7\nh_bucket{a=\"2\",le=\"+Inf\"} 5\n\
+                # TYPE other gauge\nother_sum 1\nunknown_count 2\n";
+    check(
+        "{job_name: a, convert_classic_histograms_to_nhcb: true}",
+        &[page],
+        expect![[r#"
+        other_sum{instance="h:1", job="a"} 1 @1000
+        unknown_count{instance="h:1", job="a"} 2 @1000
+        h{a="1", instance="h:1", job="a"} schema -53 count 5 [1.0, 10.0] [(0, 2.0), (1, 0.0), (2, 3.0)] @1000 since 0
+        other is a Gauge: 
+        h is a Histogram: 
+        Counts { scraped: 3, kept: 3, series_added: 3, stale: 0, histograms_refused: 1 }
+    "#]],
+    );
+    check(
+        "{job_name: a, convert_classic_histograms_to_nhcb: true, native_histogram_bucket_limit: 2}",
+        &[page],
+        expect![[r#"
+            limit: histogram bucket limit exceeded: 3 buckets, native_histogram_bucket_limit = 2
+        "#]],
+    );
+    check(
+        "{job_name: a, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: true}",
+        &["# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 5\nh_sum 9\nh_count 5\n"],
+        expect![[r#"
+            h_bucket{instance="h:1", job="a", le="1.0"} 2 @1000
+            h_bucket{instance="h:1", job="a", le="+Inf"} 5 @1000
+            h_sum{instance="h:1", job="a"} 9 @1000
+            h_count{instance="h:1", job="a"} 5 @1000
+            h{instance="h:1", job="a"} schema -53 count 5 [1.0] [(0, 2.0), (1, 3.0)] @1000 since 0
+            h is a Histogram: 
+            Counts { scraped: 5, kept: 5, series_added: 5, stale: 0, histograms_refused: 0 }
+        "#]],
+    );
 }

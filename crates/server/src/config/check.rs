@@ -46,6 +46,7 @@ pub(super) fn scrape_defaults(global: &RawGlobal) -> Result<ScrapeDefaults, Stri
         },
         keep_dropped_targets: global.keep_dropped_targets.unwrap_or_default(),
         scrape_native_histograms: global.scrape_native_histograms.unwrap_or(false),
+        always_scrape_classic_histograms: global.always_scrape_classic_histograms.unwrap_or(false),
         convert_classic_histograms: global.convert_classic_histograms_to_nhcb.unwrap_or(false),
         name_validation: global.metric_name_validation_scheme.clone(),
         name_escaping: global.metric_name_escaping_scheme.clone(),

@@ -356,7 +356,14 @@ fn external_alertmanagers(raw: &RawAlertmanager, base: &Path) -> Result<FoundAle
     let scheme = raw.scheme.as_deref().unwrap_or("http");
     let mut not_built: Vec<String> =
         sources.not_built.iter().map(|key| format!("{key} is not built yet")).collect();
-    not_built.extend(http.not_built.iter().map(|key| format!("{key} is not built yet and has no effect")));
+    let tls = http.tls.as_ref().map(|_| "tls_config");
+    not_built.extend(
+        http.not_built
+            .iter()
+            .copied()
+            .chain(tls)
+            .map(|key| format!("{key} is not built yet and has no effect")),
+    );
     if !sources.files.is_empty() {
         not_built.push("file_sd_configs is not built yet for Alertmanagers".to_owned());
     }

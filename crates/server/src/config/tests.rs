@@ -145,7 +145,6 @@ fn what_is_not_built_is_named() {
         expect![[r#"
             loaded
             eino.yaml:9: external label "a": environment variable "NOTHING" is not set
-            eino.yaml:2: job "a": scheme https: TLS is not built yet, its targets will be down
             eino.yaml:2: job "a": consul_sd_configs is not built yet and has no effect
             eino.yaml:6: no rule file matches "none.yml"
             eino.yaml:5: remote_write is not built yet: samples stay here

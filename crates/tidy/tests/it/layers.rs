@@ -13,7 +13,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("log", &["log"]),
     ("stores", &["tsdb", "traces"]),
     ("engines", &["promql", "analysis"]),
-    ("services: inputs", &["discovery"]),
+    ("services: inputs", &["discovery", "http-client"]),
     ("services: workers", &["scrape", "rules"]),
     ("services: delivery", &["alerts"]),
     ("edges: assets", &["ui"]),

@@ -13,6 +13,11 @@ pub struct Series<'a>(pub(super) &'a str);
 pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 impl<'a> Series<'a> {
+    /// A text that is known to have this syntax.
+    pub(crate) fn from_checked(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The text as it was written. Equal texts are equal series; the reverse does not hold.
     pub fn raw(self) -> &'a str {
         self.0
