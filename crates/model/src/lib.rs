@@ -13,6 +13,7 @@
 
 mod go_regex;
 mod histogram;
+mod kahan;
 mod labels;
 mod matcher;
 mod metric_batch;
@@ -23,8 +24,10 @@ mod time_range;
 pub use go_regex::translate_go_regex;
 pub use histogram::{
     BUCKETS_MAX, Bucket, BucketSpan, Buckets, CUSTOM_BOUNDS_SCHEMA, EXPONENTIAL_SCHEMA_MAX,
-    EXPONENTIAL_SCHEMA_MIN, Histogram, HistogramError, ResetHint, exponential_bound,
+    EXPONENTIAL_SCHEMA_MIN, Histogram, HistogramError, HistogramSum, IncompatibleSchemas, Reconciled,
+    ResetHint, Trim, exponential_bound,
 };
+pub use kahan::KahanSum;
 pub use labels::{
     LabelError, LabelSet, LabelSetBuilder, LabelSetRef, Labels, METRIC_NAME, encode_labels,
     is_valid_label_name,

@@ -57,15 +57,25 @@ pub(crate) enum Kind {
     HistogramQuantiles,
     HistogramFraction,
     /// Reads native histograms only; floats are left out.
-    NativeHistogram,
+    HistogramStatistic(Statistic),
+    Info,
+    StartTimestamp,
     QueryStart,
     QueryEnd,
     QueryStep,
     QueryRange,
     MinOf,
     MaxOf,
-    /// Parses, and is refused by the engine.
-    Unsupported,
+}
+
+/// What is read off a native histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Statistic {
+    Count,
+    Sum,
+    Average,
+    Variance,
+    Deviation,
 }
 
 /// Functions of the samples in a range.
@@ -246,11 +256,11 @@ static FUNCTIONS: &[Signature] = &[
             .arity(Arity::LastUpTo(9)),
     ),
     exact("histogram_fraction", &[Scalar, Scalar, Vector], Kind::HistogramFraction),
-    exact("histogram_avg", &[Vector], Kind::NativeHistogram),
-    exact("histogram_count", &[Vector], Kind::NativeHistogram),
-    exact("histogram_sum", &[Vector], Kind::NativeHistogram),
-    exact("histogram_stddev", &[Vector], Kind::NativeHistogram),
-    exact("histogram_stdvar", &[Vector], Kind::NativeHistogram),
-    experimental(exact("info", &[Vector, Vector], Kind::Unsupported).arity(Arity::LastOptional)),
-    experimental(exact("start_timestamp", &[Vector], Kind::Unsupported)),
+    exact("histogram_avg", &[Vector], Kind::HistogramStatistic(Statistic::Average)),
+    exact("histogram_count", &[Vector], Kind::HistogramStatistic(Statistic::Count)),
+    exact("histogram_sum", &[Vector], Kind::HistogramStatistic(Statistic::Sum)),
+    exact("histogram_stddev", &[Vector], Kind::HistogramStatistic(Statistic::Deviation)),
+    exact("histogram_stdvar", &[Vector], Kind::HistogramStatistic(Statistic::Variance)),
+    experimental(exact("info", &[Vector, Vector], Kind::Info).arity(Arity::LastOptional)),
+    experimental(exact("start_timestamp", &[Vector], Kind::StartTimestamp)),
 ];

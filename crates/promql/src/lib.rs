@@ -11,8 +11,7 @@
 //!   [`clock::Clock`] (for the timeout only).
 //! - A metric's name is removed at the very end: until then a series carries a flag, so that `label_replace` and
 //!   `by (__name__)` still see it.
-//! - What is not built yet (native histograms, `anchored`, `smoothed`, `fill`, `info`) parses and is then refused
-//!   with an error that says so. It never gives a wrong answer.
+//! - All cases of Prometheus 3.14's own suite pass: `docs/promql-conformance.md` says how they are run.
 
 mod ast;
 mod engine;
@@ -47,4 +46,15 @@ pub fn format_value(value: f64) -> String {
     } else {
         value.to_string()
     }
+}
+
+/// A number as messages write it: as [`format_value`], but very large and very small ones with an exponent (Go's `%g`).
+pub(crate) fn format_value_short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() || (1e-4..1e21).contains(&value.abs()) {
+        return format_value(value);
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }

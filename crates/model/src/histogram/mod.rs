@@ -12,12 +12,18 @@
 //! - Source: <https://prometheus.io/docs/specs/native_histograms/>.
 
 mod bounds;
+mod compare;
+mod scale;
+mod sum;
+mod trim;
 
 use std::sync::Arc;
 
 use crate::{is_stale_nan, stale_nan};
 
 pub use bounds::{Bucket, exponential_bound};
+pub use sum::{HistogramSum, IncompatibleSchemas, Reconciled};
+pub use trim::Trim;
 
 /// Schema number of histograms with custom bounds.
 pub const CUSTOM_BOUNDS_SCHEMA: i32 = -53;

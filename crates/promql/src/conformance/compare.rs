@@ -1,6 +1,6 @@
 //! Answers against expectations.
 
-use model::LabelSet;
+use model::{Histogram, LabelSet, is_stale_nan};
 
 use super::script::{Eval, Notes, Text};
 use crate::engine::math::almost_equal;
@@ -23,9 +23,6 @@ pub(super) fn check(eval: &Eval, result: Result<QueryResult, QueryError>) -> Res
 }
 
 fn check_failure(error: &str, expected: Option<&Text>) -> Result<(), String> {
-    if error.contains("not supported yet") {
-        return Err(error.to_owned());
-    }
     match expected {
         Some(text) if matches(text, error)? => Ok(()),
         Some(text) => Err(format!("expected failure {text:?}, got {error:?}")),
@@ -86,12 +83,53 @@ fn check_value(eval: &Eval, value: Value) -> Result<(), String> {
 }
 
 fn check_number(expected: f64, got: f64) -> Result<(), String> {
-    let equal = (expected.is_nan() && got.is_nan()) || almost_equal(expected, got, EPSILON);
-    if equal {
+    if same_number(expected, got) {
         Ok(())
     } else {
         Err(format!("expected {}, got {}", format_value(expected), format_value(got)))
     }
+}
+
+/// Both stale, both another NaN, or equal but for rounding.
+fn same_number(expected: f64, got: f64) -> bool {
+    if expected.is_nan() || got.is_nan() {
+        return expected.is_nan() && got.is_nan() && is_stale_nan(expected) == is_stale_nan(got);
+    }
+    almost_equal(expected, got, EPSILON)
+}
+
+fn check_item(expected: &Item, got: &SampleValue) -> Result<(), String> {
+    match (expected, got) {
+        (Item::Value(expected), SampleValue::Float(got)) => check_number(*expected, *got),
+        (Item::Histogram { histogram, has_hint }, SampleValue::Histogram(got)) => {
+            check_histogram(histogram, got, *has_hint)
+        }
+        (expected, got) => Err(format!("expected {expected:?}, got {got:?}")),
+    }
+}
+
+/// Hints count only where one was written.
+fn check_histogram(expected: &Histogram, got: &Histogram, has_hint: bool) -> Result<(), String> {
+    let pairs = |buckets: &model::Buckets| buckets.compacted().iter().collect::<Vec<(i32, f64)>>();
+    let same_buckets = |expected: &model::Buckets, got: &model::Buckets| {
+        let (expected, got) = (pairs(expected), pairs(got));
+        expected.len() == got.len()
+            && expected
+                .iter()
+                .zip(&got)
+                .all(|(left, right)| left.0 == right.0 && same_number(left.1, right.1))
+    };
+    let same = expected.schema == got.schema
+        && same_number(expected.count, got.count)
+        && same_number(expected.sum, got.sum)
+        && expected.zero_threshold == got.zero_threshold
+        && same_number(expected.zero_count, got.zero_count)
+        && expected.custom_bounds == got.custom_bounds
+        && same_buckets(&expected.positive, &got.positive)
+        && same_buckets(&expected.negative, &got.negative)
+        && (!has_hint || expected.reset_hint == got.reset_hint);
+    let show = |h: &Histogram| format!("{h} {:?} {} {:?}", h.reset_hint, h.zero_threshold, h.custom_bounds);
+    if same { Ok(()) } else { Err(format!("expected {}, got {}", show(expected), show(got))) }
 }
 
 fn expected_series(eval: &Eval) -> Result<Vec<(LabelSet, Vec<Item>)>, String> {
@@ -105,19 +143,16 @@ fn check_vector(eval: &Eval, got: &[VectorSample]) -> Result<(), String> {
         return Err(format!("expected the scalar {scalar}, got a vector of {}", got.len()));
     }
     for (position, (labels, items)) in expected.iter().enumerate() {
-        let [Item::Value(value)] = items[..] else {
-            return Err(format!("native histograms are not supported yet ({labels})"));
+        let [item] = &items[..] else {
+            return Err(format!("{} samples are expected of {labels} at one time", items.len()));
         };
         let Some(at) = got.iter().position(|got| got.labels == *labels) else {
-            return Err(format!("expected {labels} {}, which is missing in {got:?}", format_value(value)));
+            return Err(format!("expected {labels} {item:?}, which is missing in {got:?}"));
         };
         if eval.ordered && at != position {
             return Err(format!("expected {labels} at position {position}, got it at {at}"));
         }
-        let SampleValue::Float(found) = got[at].value else {
-            return Err(format!("{labels}: expected {}, got a histogram", format_value(value)));
-        };
-        check_number(value, found).map_err(|error| format!("{labels}: {error}"))?;
+        check_item(item, &got[at].value).map_err(|error| format!("{labels}: {error}"))?;
     }
     match got.iter().find(|got| !expected.iter().any(|(expected, _)| *expected == got.labels)) {
         Some(sample) => Err(format!("unexpected {} {:?}", sample.labels, sample.value)),
@@ -132,28 +167,26 @@ fn check_matrix(eval: &Eval, got: &[MatrixSeries]) -> Result<(), String> {
     }
     let step_ms = eval.step_ms.abs().max(1);
     for (labels, items) in &expected {
-        let mut wanted = Vec::new();
+        let nothing = MatrixSeries::new(labels.clone());
+        let series = got.iter().find(|series| series.labels == *labels).unwrap_or(&nothing);
+        let mut count = 0;
         for (index, item) in items.iter().enumerate() {
             let ts_ms = eval.start_ms + step_ms * i64::try_from(index).map_err(|error| error.to_string())?;
-            match item {
-                Item::Gap => {}
-                Item::Value(value) => wanted.push((ts_ms, *value)),
-                Item::Histogram => return Err(format!("native histograms are not supported yet ({labels})")),
+            if *item == Item::Gap {
+                continue;
             }
+            count += 1;
+            let Some(sample) = series.at(ts_ms) else {
+                return Err(format!("{labels}: expected {item:?} at {ts_ms} ms, got {series:?}"));
+            };
+            check_item(item, &sample).map_err(|error| format!("{labels} at {ts_ms} ms: {error}"))?;
         }
-        let series = got.iter().find(|series| series.labels == *labels);
-        let (ts_ms, values) =
-            series.map_or((&[][..], &[][..]), |series| (&series.ts_ms[..], &series.values[..]));
-        let times: Vec<i64> = wanted.iter().map(|(ts_ms, _)| *ts_ms).collect();
-        if times != ts_ms {
-            return Err(format!("{labels}: expected values at {times:?}, got {ts_ms:?} {values:?}"));
-        }
-        for ((ts_ms, expected), got) in wanted.iter().zip(values) {
-            check_number(*expected, *got).map_err(|error| format!("{labels} at {ts_ms} ms: {error}"))?;
+        if count != series.len() {
+            return Err(format!("{labels}: expected {count} samples, got {series:?}"));
         }
     }
     match got.iter().find(|series| !expected.iter().any(|(labels, _)| *labels == series.labels)) {
-        Some(series) => Err(format!("unexpected {} {:?}", series.labels, series.values)),
+        Some(series) => Err(format!("unexpected {series:?}")),
         None => Ok(()),
     }
 }

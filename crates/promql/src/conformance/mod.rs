@@ -10,10 +10,13 @@
 //!   {job="a"} 1
 //! ```
 //! - A case passes when its answer, its errors and its annotations are as written.
-//! - An answer "not supported yet" never passes, not even where a failure is expected.
+//! - An instant query is run up to twelve times: as it is, and pinned by `@` at five other times, each also as a range
+//!   query whose middle point must be the same answer.
 
+mod classic;
 mod compare;
 mod parser_cases;
+mod pin;
 mod run;
 mod script;
 

@@ -1,12 +1,12 @@
 //! Runs the commands of a script.
 
 use clock::ManualClock;
-use model::METRIC_NAME;
 
-use super::compare;
-use super::script::{self, CommandKind, Eval};
-use crate::series::{self, Item};
-use crate::{Engine, EngineConfig, MemorySource, QueryError, QueryResult, parse};
+use super::classic::ClassicHistograms;
+use super::script::{self, CommandKind, Eval, Notes};
+use super::{compare, pin};
+use crate::series::{self, Item, StartTimesLine};
+use crate::{Engine, EngineConfig, Expr, MemorySource, QueryResult, SampleValue, parse};
 
 /// What became of one `eval`.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl FileReport {
 /// # Errors
 /// Text when the script itself can't be read; a case that fails is in the report.
 pub fn run_file(text: &str) -> Result<FileReport, String> {
-    let engine = Engine::new(EngineConfig::default(), ManualClock::at_unix_ms(0).clock());
+    let config = EngineConfig { use_start_times: true, ..EngineConfig::default() };
+    let engine = Engine::new(config, ManualClock::at_unix_ms(0).clock());
     let mut source = MemorySource::default();
     let mut report = FileReport::default();
     for command in script::parse(text)? {
@@ -61,87 +62,116 @@ fn load(
     with_nhcb: bool,
     lines: &[String],
 ) -> Result<(), String> {
+    let mut classic = ClassicHistograms::default();
+    let mut starts: Option<StartTimesLine> = None;
     for line in lines {
-        if is_start_time_line(line) {
+        if let Some(line) = series::parse_start_times(line)? {
+            starts = Some(line);
             continue;
         }
         let parsed = series::parse(line)?;
-        let mut ts_ms = 0;
-        for item in &parsed.values {
-            match item {
-                Item::Gap => {}
-                Item::Value(value) => source.insert(&parsed.labels, ts_ms, *value),
-                Item::Histogram => source.insert_histogram(&parsed.labels),
-            }
-            ts_ms += interval_ms;
+        let starts = starts.take();
+        if let Some(starts) = &starts
+            && (starts.labels != parsed.labels || starts.offsets_ms.len() != parsed.values.len())
+        {
+            return Err(format!("start times of {} do not belong to {line:?}", starts.labels));
         }
-        if with_nhcb && parsed.labels.get("le").is_some() {
-            let name = parsed.labels.metric_name();
-            let family = name.strip_suffix("_bucket").unwrap_or(name).to_owned();
-            let mut builder = parsed.labels.to_builder();
-            builder.set(METRIC_NAME, &family).remove("le");
-            source.insert_histogram(&builder.build());
+        for (index, item) in parsed.values.iter().enumerate() {
+            let ts_ms = interval_ms * i64::try_from(index).map_err(|error| error.to_string())?;
+            let offset_ms = starts.as_ref().and_then(|starts| starts.offsets_ms[index]);
+            let start_ms = offset_ms.map_or(0, |offset_ms| ts_ms + offset_ms);
+            let value = match item {
+                Item::Gap => continue,
+                Item::Value(value) => SampleValue::Float(*value),
+                Item::Histogram { histogram, .. } => SampleValue::Histogram(histogram.clone()),
+            };
+            if let Item::Value(value) = item {
+                classic.add(&parsed.labels, ts_ms, *value);
+            }
+            source.insert_since(&parsed.labels, ts_ms, value, start_ms);
+        }
+    }
+    if with_nhcb {
+        for (labels, ts_ms, histogram) in classic.into_native() {
+            source.insert_histogram(&labels, ts_ms, histogram);
         }
     }
     Ok(())
 }
 
-/// `metric@st …`: times at which counters began, which we do not read yet.
-fn is_start_time_line(line: &str) -> bool {
-    let name_end = line.rfind('}').map_or(0, |at| at + 1);
-    line[name_end..].split_whitespace().next().is_some_and(|word| word.ends_with("@st"))
-}
-
+/// Runs a case as it is; then, if its answer does not depend on when it is asked, with all selectors pinned to its time, at
+/// other times; and each of these also as a range query.
 fn run_eval(engine: &Engine, source: &MemorySource, eval: &Eval) -> Result<(), String> {
-    compare::check(eval, query(engine, source, &eval.expr, eval))?;
-    if eval.step_ms != 0 || eval.fail.is_some() || eval.string.is_some() {
+    let expr = parse(&eval.expr).map_err(|error| error.to_string())?;
+    if eval.step_ms > 0 {
+        let result = engine.range(source, &expr, eval.start_ms, eval.end_ms, eval.step_ms);
+        return compare::check(eval, result);
+    }
+    run_instant(engine, source, eval, &expr, eval.end_ms)?;
+    let mut pinned = expr;
+    if !pin::pin(&mut pinned, eval.end_ms) {
         return Ok(());
     }
-    check_range_mode(engine, source, eval)
+    let ts_ms = eval.end_ms;
+    let times_ms =
+        if ts_ms == 0 { vec![-1_000, 0, 1_000] } else { vec![-10 * ts_ms, 0, ts_ms / 5, ts_ms, 10 * ts_ms] };
+    for time_ms in times_ms {
+        run_instant(engine, source, eval, &pinned, time_ms)
+            .map_err(|error| format!("pinned, at {time_ms} ms: {error}"))?;
+    }
+    Ok(())
 }
 
-fn query(engine: &Engine, source: &MemorySource, expr: &str, eval: &Eval) -> Result<QueryResult, QueryError> {
-    let expr = parse(expr)?;
-    if eval.step_ms > 0 {
-        engine.range(source, &expr, eval.start_ms, eval.end_ms, eval.step_ms)
-    } else {
-        engine.instant(source, &expr, eval.end_ms)
+fn run_instant(
+    engine: &Engine,
+    source: &MemorySource,
+    eval: &Eval,
+    expr: &Expr,
+    time_ms: i64,
+) -> Result<(), String> {
+    compare::check(eval, engine.instant(source, expr, time_ms))?;
+    let only_instant = eval.fail.is_some() || eval.string.is_some() || eval.step_ms != 0;
+    if only_instant || depends_on_range(&expr.to_string()) {
+        return Ok(());
     }
+    check_range_mode(engine, source, eval, expr, time_ms)
+        .map_err(|error| format!("as a range query: {error}"))
+}
+
+/// Whether `start()`, `end()`, `range()` or `step()` occur.
+fn depends_on_range(text: &str) -> bool {
+    ["start()", "end()", "range()", "step()"].iter().any(|call| text.contains(call))
 }
 
 /// The middle point of a range query around an instant one is the same answer.
-fn check_range_mode(engine: &Engine, source: &MemorySource, eval: &Eval) -> Result<(), String> {
-    let depends_on_range =
-        ["start()", "end()", "range()", "step()"].iter().any(|call| eval.expr.to_lowercase().contains(call));
-    let expr = parse(&eval.expr).map_err(|error| error.to_string())?;
-    if depends_on_range || eval.ordered || !matches!(expr.value_type(), crate::ValueType::Vector) {
+fn check_range_mode(
+    engine: &Engine,
+    source: &MemorySource,
+    eval: &Eval,
+    expr: &Expr,
+    time_ms: i64,
+) -> Result<(), String> {
+    let minute_ms = 60_000;
+    let result = engine
+        .range(source, expr, time_ms - minute_ms, time_ms + minute_ms, minute_ms)
+        .map_err(|error| format!("failed: {error}"))?;
+    let crate::Value::Matrix(matrix) = result.value else { return Err("BUG: not a matrix".into()) };
+    if eval.ordered {
         return Ok(());
     }
-    let minute_ms = 60_000;
-    let (start_ms, end_ms) = (eval.start_ms - minute_ms, eval.start_ms + minute_ms);
-    // At the neighbours the expression may fail where it does not here.
-    let Ok(result) = engine.range(source, &expr, start_ms, end_ms, minute_ms) else { return Ok(()) };
-    let crate::Value::Matrix(matrix) = result.value else { return Err("BUG: not a matrix".into()) };
     let mut vector = Vec::new();
     for series in matrix {
-        if let Ok(at) = series.ts_ms.binary_search(&eval.start_ms) {
-            let value = crate::SampleValue::Float(series.values[at]);
-            vector.push(crate::VectorSample { labels: series.labels, ts_ms: eval.start_ms, value });
+        if let Some(value) = series.at(time_ms) {
+            vector.push(crate::VectorSample { labels: series.labels, ts_ms: time_ms, value });
         }
     }
-    let middle = QueryResult {
-        value: crate::Value::Vector(vector),
-        warnings: Vec::new(),
-        infos: Vec::new(),
-        samples_read: 0,
+    let value = match vector.first().and_then(|sample| sample.value.as_float()) {
+        Some(value) if expr.value_type() == crate::ValueType::Scalar => {
+            crate::Value::Scalar { ts_ms: time_ms, value }
+        }
+        _ => crate::Value::Vector(vector),
     };
-    let quiet = Eval {
-        expr: eval.expr.clone(),
-        start_ms: eval.start_ms,
-        end_ms: eval.end_ms,
-        series: eval.series.clone(),
-        scalar: eval.scalar.clone(),
-        ..Eval::default()
-    };
-    compare::check(&quiet, Ok(middle)).map_err(|error| format!("as a range query: {error}"))
+    let middle = QueryResult { value, ..result };
+    let quiet = Eval { warnings: Notes::default(), infos: Notes::default(), ..eval.clone() };
+    compare::check(&quiet, Ok(middle))
 }

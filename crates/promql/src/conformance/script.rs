@@ -24,7 +24,7 @@ pub(super) enum CommandKind {
 }
 
 /// An expression, when to evaluate it and what to expect.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Eval {
     pub(super) expr: String,
     pub(super) start_ms: i64,
@@ -41,7 +41,7 @@ pub(super) struct Eval {
 }
 
 /// What is expected of one kind of annotation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Notes {
     pub(super) expected: Vec<Text>,
     pub(super) none: bool,

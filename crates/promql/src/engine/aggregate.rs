@@ -3,19 +3,26 @@
 //! ```text
 //! series ──▶ group of its labels ──▶ accumulators, one per step      memory: groups × steps, not series × steps
 //! ```
+//! Histograms are added up beside the floats, and only where there are any: see [`HistogramFold`].
 //! `topk`, `quantile` and the others that must see all values of a step at once are in [`rank`](super::rank).
 
 use model::LabelSet;
 
+use super::aggregate_histograms::HistogramFold;
 use super::column::{Column, Grid, Map, absent, is_absent, is_metadata_label};
 use super::context::Context;
 use super::math::{KahanSum, Mean};
 use super::{eval, rank};
-use crate::ast::{Aggregate, AggregateOp};
+use crate::ast::{Aggregate, AggregateOp, Span};
 use crate::error::QueryError;
 
-/// Evaluates an aggregation over all steps.
-pub(crate) fn eval(context: &Context<'_>, node: &Aggregate, grid: Grid) -> Result<Vec<Column>, QueryError> {
+/// Evaluates an aggregation, which stands at `span`, over all steps.
+pub(crate) fn eval(
+    context: &Context<'_>,
+    node: &Aggregate,
+    span: Span,
+    grid: Grid,
+) -> Result<Vec<Column>, QueryError> {
     let fold = match node.op {
         AggregateOp::Sum => Fold::Sum,
         AggregateOp::Avg => Fold::Avg,
@@ -25,10 +32,11 @@ pub(crate) fn eval(context: &Context<'_>, node: &Aggregate, grid: Grid) -> Resul
         AggregateOp::Group => Fold::Group,
         AggregateOp::Stddev => Fold::Variance { root: true },
         AggregateOp::Stdvar => Fold::Variance { root: false },
-        _ => return rank::eval(context, node, grid),
+        _ => return rank::eval(context, node, span, grid),
     };
     let mut groups = Groups::default();
     let mut cells: Vec<Vec<Cell>> = Vec::new();
+    let mut histograms = HistogramFold::new(context, node, grid);
     eval::stream(context, &node.expr, grid, &mut |column| {
         let group = groups.of(node, &column);
         if group == cells.len() {
@@ -40,12 +48,15 @@ pub(crate) fn eval(context: &Context<'_>, node: &Aggregate, grid: Grid) -> Resul
                 fold.add(cell, *value);
             }
         }
+        if column.has_histograms() {
+            histograms.add(group, &column, &mut cells[group])?;
+        }
         Ok(())
     })?;
-    let columns = groups.list.into_iter().zip(cells).map(|(group, cells)| Column {
-        labels: group.labels,
-        drop_name: group.drop_name,
-        values: cells.iter().map(|cell| fold.value(cell)).collect(),
+    let columns = groups.list.into_iter().zip(cells).enumerate().map(|(index, (group, cells))| {
+        let values = cells.iter().map(|cell| fold.value(cell)).collect();
+        let steps = histograms.finish(index, values);
+        Column::new(group.labels, group.drop_name, steps)
     });
     Ok(columns.collect())
 }
@@ -102,8 +113,8 @@ enum Fold {
 
 /// What one group knows at one step. `count` 0 means nothing yet.
 #[derive(Clone, Copy, Default)]
-struct Cell {
-    count: f64,
+pub(super) struct Cell {
+    pub(super) count: f64,
     value: f64,
     sum: KahanSum,
     mean: Mean,

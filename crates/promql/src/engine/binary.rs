@@ -9,100 +9,73 @@
 
 use model::{LabelSet, METRIC_NAME};
 
-use super::column::{Column, Evaluated, Grid, Map, absent, is_absent, join_equal, without_metadata};
+use super::binary_value::{Operator, Outcome, compare, of_floats};
+use super::column::{
+    Cell, Column, Evaluated, Grid, Map, Steps, absent, is_absent, join_equal, without_metadata,
+};
 use super::context::Context;
 use super::{eval, sets};
-use crate::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
+use crate::ast::{Binary, BinaryOp, Cardinality, Span, VectorMatching};
 use crate::error::QueryError;
+use crate::value::SampleValue;
 
-/// Evaluates a binary operator over all steps.
-pub(crate) fn eval(context: &Context<'_>, node: &Binary, grid: Grid) -> Result<Evaluated, QueryError> {
-    refuse_unsupported(node)?;
+/// Evaluates a binary operator, which stands at `span`, over all steps.
+pub(crate) fn eval(
+    context: &Context<'_>,
+    node: &Binary,
+    span: Span,
+    grid: Grid,
+) -> Result<Evaluated, QueryError> {
+    let operator = Operator { context, node, span };
     let left = eval::eval(context, &node.left, grid)?;
     let right = eval::eval(context, &node.right, grid)?;
     Ok(match (left, right) {
         (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
             let pairs = left.iter().zip(&right);
-            Evaluated::Scalar(pairs.map(|(left, right)| scalar_value(node.op, *left, *right)).collect())
+            Evaluated::Scalar(pairs.map(|(left, right)| of_floats(node.op, *left, *right)).collect())
         }
         (Evaluated::Vector(columns), Evaluated::Scalar(values)) => {
-            Evaluated::Vector(with_scalar(node, columns, &values, false))
+            Evaluated::Vector(with_scalar(&operator, columns, &values, false))
         }
         (Evaluated::Scalar(values), Evaluated::Vector(columns)) => {
-            Evaluated::Vector(with_scalar(node, columns, &values, true))
+            Evaluated::Vector(with_scalar(&operator, columns, &values, true))
         }
         (Evaluated::Vector(left), Evaluated::Vector(right)) => Evaluated::Vector(if node.op.is_set() {
             sets::eval(node.op, &node.matching, left, right, grid)?
         } else {
-            Matcher { context, node, grid }.eval(left, right)?
+            Matcher { operator, grid }.eval(left, right)?
         }),
         _ => return Err(QueryError::Execution("BUG: operators take scalars and vectors".into())),
     })
 }
 
-fn refuse_unsupported(node: &Binary) -> Result<(), QueryError> {
-    let what = if node.op.is_trim() {
-        "the histogram operators </ and >/"
-    } else if node.matching.fill_left.is_some() || node.matching.fill_right.is_some() {
-        "the fill modifiers"
-    } else {
-        return Ok(());
-    };
-    Err(QueryError::Execution(format!("{what} are not supported yet")))
-}
-
-/// The result of arithmetic, or 1 and 0 of a comparison.
-fn scalar_value(op: BinaryOp, left: f64, right: f64) -> f64 {
-    match op {
-        BinaryOp::Add => left + right,
-        BinaryOp::Sub => left - right,
-        BinaryOp::Mul => left * right,
-        BinaryOp::Div => left / right,
-        BinaryOp::Mod => left % right,
-        BinaryOp::Pow => power(left, right),
-        BinaryOp::Atan2 => left.atan2(right),
-        _ => f64::from(u8::from(compare(op, left, right))),
-    }
-}
-
-/// Go's `math.Pow`: as C's, but `Pow(-1, ±Inf)` is 1, which Rust's is too.
-fn power(base: f64, exponent: f64) -> f64 {
-    base.powf(exponent)
-}
-
-fn compare(op: BinaryOp, left: f64, right: f64) -> bool {
-    match op {
-        BinaryOp::Equal => left == right,
-        BinaryOp::NotEqual => left != right,
-        BinaryOp::Greater => left > right,
-        BinaryOp::Less => left < right,
-        BinaryOp::GreaterEqual => left >= right,
-        BinaryOp::LessEqual => left <= right,
-        _ => false,
-    }
-}
-
 /// The value of one step; a comparison without `bool` keeps `kept` or nothing.
+#[inline]
 fn vector_value(node: &Binary, left: f64, right: f64, kept: f64) -> f64 {
     if !node.op.is_comparison() || node.returns_bool {
-        return scalar_value(node.op, left, right);
+        return of_floats(node.op, left, right);
     }
     if compare(node.op, left, right) { kept } else { absent() }
 }
 
-/// Whether the operator makes a new metric.
-fn drops_name(node: &Binary) -> bool {
-    !node.op.is_comparison() || node.returns_bool
+/// Whether the operator makes a new metric, whatever becomes of single samples.
+fn makes_metric(op: BinaryOp) -> bool {
+    !op.is_comparison() && !op.is_trim()
 }
 
 fn with_scalar(
-    node: &Binary,
+    operator: &Operator<'_>,
     mut columns: Vec<Column>,
     scalars: &[f64],
     scalar_is_left: bool,
 ) -> Vec<Column> {
+    let node = operator.node;
     for column in &mut columns {
-        column.drop_name |= drops_name(node);
+        column.drop_name |= makes_metric(node.op) || node.returns_bool;
+        if !column.histograms.is_empty() || node.op.is_trim() {
+            mixed_with_scalar(operator, column, scalars, scalar_is_left);
+            continue;
+        }
         for (value, scalar) in column.values.iter_mut().zip(scalars) {
             if !is_absent(*value) {
                 let (left, right) = if scalar_is_left { (*scalar, *value) } else { (*value, *scalar) };
@@ -111,6 +84,31 @@ fn with_scalar(
         }
     }
     columns
+}
+
+/// A column of which some samples are histograms, or an operator that is for them.
+fn mixed_with_scalar(operator: &Operator<'_>, column: &mut Column, scalars: &[f64], scalar_is_left: bool) {
+    for (step, scalar) in scalars.iter().enumerate() {
+        let Some(cell) = column.at(step) else { continue };
+        let (left, right) =
+            if scalar_is_left { (Cell::Float(*scalar), cell) } else { (cell, Cell::Float(*scalar)) };
+        match outcome(operator, left, right, cell) {
+            Some(sample) => column.set(step, sample),
+            None => column.clear(step),
+        }
+    }
+}
+
+/// The sample of one step; a comparison without `bool` keeps `kept` or nothing.
+fn outcome(operator: &Operator<'_>, left: Cell<'_>, right: Cell<'_>, kept: Cell<'_>) -> Option<SampleValue> {
+    match operator.apply(left, right) {
+        Outcome::Sample(sample) => Some(sample),
+        Outcome::Compared(holds) if operator.node.returns_bool => {
+            Some(SampleValue::Float(f64::from(u8::from(holds))))
+        }
+        Outcome::Compared(holds) => holds.then(|| kept.into_sample()),
+        Outcome::Nothing => None,
+    }
 }
 
 /// The labels by which series of two sides find each other.
@@ -123,7 +121,7 @@ pub(super) fn signature(matching: &VectorMatching, labels: &LabelSet) -> LabelSe
 
 /// Whether any of `columns` has a value, per step.
 fn presence(columns: &[Column], grid: Grid) -> Vec<bool> {
-    (0..grid.count).map(|step| columns.iter().any(|column| !is_absent(column.values[step]))).collect()
+    (0..grid.count).map(|step| columns.iter().any(|column| column.is_present(step))).collect()
 }
 
 /// Series of both sides with one signature: positions in their lists.
@@ -133,35 +131,58 @@ struct Group {
     one: Vec<usize>,
 }
 
+/// The two sides of an operator between vectors.
+#[derive(Clone, Copy)]
+struct Sides<'c> {
+    many: &'c [Column],
+    one: &'c [Column],
+    /// No column has a histogram, and the operator is not for them.
+    only_floats: bool,
+}
+
 struct Matcher<'c> {
-    context: &'c Context<'c>,
-    node: &'c Binary,
+    operator: Operator<'c>,
     grid: Grid,
 }
 
 impl Matcher<'_> {
+    fn node(&self) -> &Binary {
+        self.operator.node
+    }
+
     fn eval(&self, left: Vec<Column>, right: Vec<Column>) -> Result<Vec<Column>, QueryError> {
-        let many_is_left = self.node.matching.cardinality != Cardinality::OneToMany;
+        let many_is_left = self.node().matching.cardinality != Cardinality::OneToMany;
         let (many, one) = if many_is_left { (left, right) } else { (right, left) };
-        let both = presence(&many, self.grid)
+        let (fill_many, fill_one) = self.fills();
+        let fills = fill_many.is_some() || fill_one.is_some();
+        let active = presence(&many, self.grid)
             .into_iter()
             .zip(presence(&one, self.grid))
-            .map(|(many, one)| many && one)
+            .map(|(many, one)| (many && one) || (fills && (many || one)))
             .collect::<Vec<bool>>();
+        let only_floats =
+            many.iter().chain(&one).all(|column| column.histograms.is_empty()) && !self.node().op.is_trim();
+        let sides = Sides { many: &many, one: &one, only_floats };
         let mut columns = Vec::new();
         for (signature, group) in self.groups(&many, &one) {
-            self.context.check_running()?;
-            let ones = self.one_per_step(&signature, &group, &one, &both)?;
-            self.match_group(&group, &many, &one, &ones, &mut columns)?;
+            self.operator.context.check_running()?;
+            let ones = self.one_per_step(&signature, &group, &one, &active)?;
+            self.match_group(&signature, &group, sides, &ones, &mut columns)?;
         }
         join_equal(columns)
+    }
+
+    /// What stands for a missing series of the "many" and of the "one" side. With `group_right` the reference keeps the
+    /// order "many, one" and so does not swap the two, whatever their names say.
+    fn fills(&self) -> (Option<f64>, Option<f64>) {
+        (self.node().matching.fill_left, self.node().matching.fill_right)
     }
 
     fn groups(&self, many: &[Column], one: &[Column]) -> Vec<(LabelSet, Group)> {
         let mut index: Map<LabelSet, usize> = Map::default();
         let mut groups: Vec<(LabelSet, Group)> = Vec::new();
         let mut position = |labels: &LabelSet, groups: &mut Vec<(LabelSet, Group)>| {
-            let signature = signature(&self.node.matching, labels);
+            let signature = signature(&self.node().matching, labels);
             *index.entry(signature.clone()).or_insert_with(|| {
                 groups.push((signature, Group::default()));
                 groups.len() - 1
@@ -184,12 +205,12 @@ impl Matcher<'_> {
         signature: &LabelSet,
         group: &Group,
         one: &[Column],
-        both: &[bool],
+        active: &[bool],
     ) -> Result<Vec<Option<usize>>, QueryError> {
         let mut ones: Vec<Option<usize>> = vec![None; self.grid.count];
         for index in &group.one {
             for (step, slot) in ones.iter_mut().enumerate() {
-                if is_absent(one[*index].values[step]) || !both[step] {
+                if !active[step] || !one[*index].is_present(step) {
                     continue;
                 }
                 if let Some(first) = slot.replace(*index) {
@@ -201,7 +222,7 @@ impl Matcher<'_> {
     }
 
     fn duplicate(&self, signature: &LabelSet, first: &LabelSet, second: &LabelSet) -> QueryError {
-        let side = if self.node.matching.cardinality == Cardinality::OneToMany { "left" } else { "right" };
+        let side = if self.node().matching.cardinality == Cardinality::OneToMany { "left" } else { "right" };
         let (first, second) = if first <= second { (first, second) } else { (second, first) };
         QueryError::Execution(format!(
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];\
@@ -214,80 +235,134 @@ impl Matcher<'_> {
 
     fn match_group(
         &self,
+        signature: &LabelSet,
         group: &Group,
-        many: &[Column],
-        one: &[Column],
+        sides: Sides<'_>,
         ones: &[Option<usize>],
         columns: &mut Vec<Column>,
     ) -> Result<(), QueryError> {
-        let one_to_one = self.node.matching.cardinality == Cardinality::OneToOne;
-        let mut index: Map<(LabelSet, bool), usize> = Map::default();
-        let mut taken = vec![false; if one_to_one { self.grid.count } else { 0 }];
+        let one_to_one = self.node().matching.cardinality == Cardinality::OneToOne;
+        let (fill_many, fill_one) = self.fills();
+        let mut out = GroupOutput { index: Map::default(), columns };
+        let needs_matched = one_to_one || fill_many.is_some();
+        let mut matched = vec![false; if needs_matched { self.grid.count } else { 0 }];
         for many_index in &group.many {
-            let column = &many[*many_index];
-            let mut target: Option<(usize, usize)> = None;
+            let many = &sides.many[*many_index];
+            let mut target: Option<(Option<usize>, usize)> = None;
             for (step, one_index) in ones.iter().enumerate() {
-                let Some(one_index) = *one_index else { continue };
-                if is_absent(column.values[step]) {
+                if (one_index.is_none() && fill_one.is_none()) || !many.is_present(step) {
                     continue;
                 }
                 // Before the comparison filters: an ambiguous match is an error even where nothing is left of it.
-                if one_to_one && std::mem::replace(&mut taken[step], true) {
+                if needs_matched && std::mem::replace(&mut matched[step], true) && one_to_one {
                     return Err(QueryError::Execution(
                         "multiple matches for labels: many-to-one matching must be explicit \
                          (group_left/group_right)"
                             .into(),
                     ));
                 }
-                let value = self.pair_value(column.values[step], one[one_index].values[step]);
-                if is_absent(value) {
+                let one = one_index.map(|index| &sides.one[index]);
+                let Some(sample) = self.pair(sides, (Some(many), fill_many), (one, fill_one), step) else {
+                    continue;
+                };
+                let position = match target {
+                    Some((meets, position)) if meets == *one_index => position,
+                    _ => {
+                        let one_labels = one.map_or(signature, |one| &one.labels);
+                        self.target(&many.labels, many.drop_name, one_labels, &mut out)?
+                    }
+                };
+                target = Some((*one_index, position));
+                out.put(position, step, sample)?;
+            }
+        }
+        if fill_many.is_some() {
+            self.fill_group(signature, group, sides, &matched, &mut out)?;
+        }
+        Ok(())
+    }
+
+    /// Series of the "one" side that met none of the other meet the fill value.
+    fn fill_group(
+        &self,
+        signature: &LabelSet,
+        group: &Group,
+        sides: Sides<'_>,
+        matched: &[bool],
+        out: &mut GroupOutput<'_>,
+    ) -> Result<(), QueryError> {
+        let (fill_many, fill_one) = self.fills();
+        for one_index in &group.one {
+            let one = &sides.one[*one_index];
+            let mut target = None;
+            for (step, matched) in matched.iter().enumerate() {
+                if *matched || !one.is_present(step) {
                     continue;
                 }
-                let position = match target {
-                    Some((meets, position)) if meets == one_index => position,
-                    _ => self.target(column, &one[one_index], &mut index, columns)?,
+                let Some(sample) = self.pair(sides, (None, fill_many), (Some(one), fill_one), step) else {
+                    continue;
                 };
-                target = Some((one_index, position));
-                let slot = &mut columns[position].values[step];
-                if !is_absent(*slot) {
-                    return Err(QueryError::Execution(
-                        "multiple matches for labels: grouping labels must ensure unique matches".into(),
-                    ));
-                }
-                *slot = value;
+                let position = match target {
+                    Some(position) => position,
+                    None => self.target(signature, false, &one.labels, out)?,
+                };
+                target = Some(position);
+                out.put(position, step, sample)?;
             }
         }
         Ok(())
     }
 
-    fn pair_value(&self, many: f64, one: f64) -> f64 {
-        let swapped = self.node.matching.cardinality == Cardinality::OneToMany;
-        let (left, right) = if swapped { (one, many) } else { (many, one) };
-        vector_value(self.node, left, right, left)
+    /// The sample of a pair; a side without a column is its fill value.
+    #[inline]
+    fn pair(
+        &self,
+        sides: Sides<'_>,
+        (many, fill_many): (Option<&Column>, Option<f64>),
+        (one, fill_one): (Option<&Column>, Option<f64>),
+        step: usize,
+    ) -> Option<SampleValue> {
+        let swapped = self.node().matching.cardinality == Cardinality::OneToMany;
+        if sides.only_floats {
+            let float = |column: Option<&Column>, fill: Option<f64>| {
+                column.map_or_else(|| fill.unwrap_or_else(absent), |column| column.values[step])
+            };
+            let (many, one) = (float(many, fill_many), float(one, fill_one));
+            let (left, right) = if swapped { (one, many) } else { (many, one) };
+            let value = vector_value(self.node(), left, right, left);
+            return (!is_absent(value)).then_some(SampleValue::Float(value));
+        }
+        let cell = |column: Option<&'_ Column>, fill: Option<f64>| match column {
+            Some(column) => column.sample(step),
+            None => fill.map(SampleValue::Float),
+        };
+        let (many, one) = (cell(many, fill_many)?, cell(one, fill_one)?);
+        let (left, right) = if swapped { (&one, &many) } else { (&many, &one) };
+        outcome(&self.operator, as_cell(left), as_cell(right), as_cell(left))
     }
 
     /// The column of the result that a pair writes into.
     fn target(
         &self,
-        many: &Column,
-        one: &Column,
-        index: &mut Map<(LabelSet, bool), usize>,
-        columns: &mut Vec<Column>,
+        many: &LabelSet,
+        many_drops_name: bool,
+        one: &LabelSet,
+        out: &mut GroupOutput<'_>,
     ) -> Result<usize, QueryError> {
-        let labels = self.result_labels(&many.labels, &one.labels);
-        let drop_name = self.node.returns_bool || (many.drop_name && self.node.op.is_comparison());
-        let next = columns.len();
-        let position = *index.entry((labels.clone(), drop_name)).or_insert(next);
+        let labels = self.result_labels(many, one);
+        let drop_name = self.node().returns_bool || (many_drops_name && !makes_metric(self.node().op));
+        let next = out.columns.len();
+        let position = *out.index.entry((labels.clone(), drop_name)).or_insert(next);
         if position == next {
-            self.context.count_points(self.grid.count)?;
-            columns.push(Column { labels, drop_name, values: vec![absent(); self.grid.count] });
+            self.operator.context.count_points(self.grid.count)?;
+            out.columns.push(Column::new(labels, drop_name, Steps::absent(self.grid.count)));
         }
         Ok(position)
     }
 
     fn result_labels(&self, many: &LabelSet, one: &LabelSet) -> LabelSet {
-        let matching = &self.node.matching;
-        let mut labels = if self.node.op.is_comparison() { many.clone() } else { without_metadata(many) };
+        let matching = &self.node().matching;
+        let mut labels = if makes_metric(self.node().op) { without_metadata(many) } else { many.clone() };
         if matching.cardinality == Cardinality::OneToOne {
             labels = labels.filtered(|name| matching.on == matching.labels.iter().any(|label| label == name));
         }
@@ -299,6 +374,36 @@ impl Matcher<'_> {
             builder.set(name, one.get(name).unwrap_or_default());
         }
         builder.build()
+    }
+}
+
+fn as_cell(sample: &SampleValue) -> Cell<'_> {
+    match sample {
+        SampleValue::Float(value) => Cell::Float(*value),
+        SampleValue::Histogram(histogram) => Cell::Histogram(histogram),
+    }
+}
+
+/// Where one group's results go.
+struct GroupOutput<'c> {
+    index: Map<(LabelSet, bool), usize>,
+    columns: &'c mut Vec<Column>,
+}
+
+impl GroupOutput<'_> {
+    #[inline]
+    fn put(&mut self, position: usize, step: usize, sample: SampleValue) -> Result<(), QueryError> {
+        let column = &mut self.columns[position];
+        if column.is_present(step) {
+            return Err(QueryError::Execution(
+                "multiple matches for labels: grouping labels must ensure unique matches".into(),
+            ));
+        }
+        match sample {
+            SampleValue::Float(value) => column.values[step] = value,
+            histogram @ SampleValue::Histogram(_) => column.set(step, histogram),
+        }
+        Ok(())
     }
 }
 

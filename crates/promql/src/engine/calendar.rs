@@ -73,6 +73,14 @@ pub(crate) fn year(seconds: i64) -> f64 {
     float(date(seconds).year)
 }
 
+/// `1970-01-01T00:00:00Z`.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    let Date { year, month, day } = date(seconds);
+    let of_day = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

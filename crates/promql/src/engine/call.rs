@@ -2,15 +2,19 @@
 
 use model::{LabelSet, METRIC_NAME, MatchOp};
 
+use super::annotations::Note;
 use super::column::{Column, Evaluated, Grid, absent, is_absent};
 use super::context::Context;
 use super::eval::{Sink, map_present, scalar, string, vector};
-use super::select::{self, RangeArgument, WindowView, seconds};
-use super::{histogram_call, labels, rank, window as window_functions};
-use crate::ast::{Call, Expr, ExprKind, Span};
+use super::mixed::MixedCall;
+use super::range::{RangeArgument, RangeFunction, WindowView};
+use super::select::{self, Pick, seconds};
+use super::{histogram_call, info, labels, rank, window as window_functions};
+use crate::ast::{Call, Expr, ExprKind, Selector, Span};
 use crate::error::QueryError;
 use crate::functions::{Kind, Window};
 use crate::parser::extension_refusal;
+use crate::value::SampleValue;
 
 /// Evaluates a call over all steps.
 pub(crate) fn eval(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Evaluated, QueryError> {
@@ -59,12 +63,13 @@ fn eval_vector(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Col
             let columns = vector(context, &arguments[0], grid)?;
             Ok(vec![absent_column(&arguments[0], &columns, grid)])
         }
-        Kind::AbsentOverTime => absent_over_time(context, &arguments[0], grid),
+        Kind::AbsentOverTime => absent_over_time(context, call, grid),
         Kind::ToVector => {
             let values = scalar(context, &arguments[0], grid)?;
-            Ok(vec![Column { labels: LabelSet::empty(), drop_name: false, values }])
+            Ok(vec![Column::floats(LabelSet::empty(), false, values)])
         }
         Kind::Timestamp => timestamp(context, &arguments[0], grid),
+        Kind::StartTimestamp => start_timestamp(context, &arguments[0], grid),
         Kind::Sort { descending } => {
             let columns = sortable(context, call, grid)?;
             Ok(if context.bounds.is_range { columns } else { rank::sort(columns, descending) })
@@ -83,13 +88,10 @@ fn eval_vector(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Col
         Kind::HistogramQuantile => histogram_call::quantile(context, arguments, grid),
         Kind::HistogramQuantiles => histogram_call::quantiles(context, arguments, grid),
         Kind::HistogramFraction => histogram_call::fraction(context, arguments, grid),
-        Kind::NativeHistogram => {
-            vector(context, &arguments[0], grid)?;
-            Ok(Vec::new())
+        Kind::HistogramStatistic(statistic) => {
+            histogram_call::statistic(context, &arguments[0], grid, statistic)
         }
-        Kind::Unsupported => {
-            Err(QueryError::Execution(format!("function {} is not supported yet", call.function.name)))
-        }
+        Kind::Info => info::eval(context, arguments, grid),
         _ => Err(QueryError::Execution("BUG: a scalar function in a vector's place".into())),
     }
 }
@@ -111,12 +113,7 @@ pub(crate) fn window(
     };
     let range_index = usize::from(function == Window::Quantile);
     let range_expr = &call.arguments[range_index];
-    if let ExprKind::Selector(selector) = &range_expr.unwrap_parens().kind
-        && let Some(refusal) =
-            selector.extension.and_then(|extension| extension_refusal(extension, call.function))
-    {
-        return Err(QueryError::Execution(refusal));
-    }
+    refuse_extension(call, range_expr)?;
     let mut parameters = Vec::new();
     for (index, argument) in call.arguments.iter().enumerate() {
         if index != range_index {
@@ -126,14 +123,32 @@ pub(crate) fn window(
     check_parameters(context, function, call, &parameters)?;
     let range = RangeArgument::new(context, range_expr)?;
     let range_ms = range.range_ms;
-    let compute = |view: &WindowView<'_>| window_functions::value(function, &parameters, range_ms, view);
-    let remark = |context: &Context<'_>, labels: &LabelSet, has_values: bool| {
-        if has_values && matches!(function, Window::Rate | Window::Increase) {
-            remark_non_counter(context, range.span, labels.metric_name());
-        }
+    // Annotations of `quantile_over_time` point at its first argument, as in Prometheus.
+    let span = if range_index == 0 { range.span } else { call.arguments[0].span };
+    let mixed = MixedCall {
+        context,
+        function,
+        parameters: &parameters,
+        range_ms,
+        extension: range.extension,
+        use_start_times: context.config.use_start_times,
+        span,
+    };
+    let function_of_range = RangeFunction {
+        floats: &|view: &WindowView<'_>| window_functions::value(function, &parameters, range_ms, view),
+        mixed: &|window| mixed.value(window),
+        reads_start_times: matches!(
+            function,
+            Window::Rate | Window::Increase | Window::Irate | Window::Resets
+        ),
+        remark: &|labels| {
+            if matches!(function, Window::Rate | Window::Increase) {
+                remark_non_counter(context, range.span, labels.metric_name());
+            }
+        },
     };
     let drops_name = !window_functions::keeps_name(function);
-    range.each(context, grid, &compute, &remark, &mut |mut column| {
+    range.each(context, grid, &function_of_range, &mut |mut column| {
         column.drop_name |= drops_name;
         sink(column)
     })
@@ -147,9 +162,7 @@ fn check_parameters(
 ) -> Result<(), QueryError> {
     match function {
         Window::Quantile => {
-            for phi in &parameters[0] {
-                rank::remark_quantile(context, call.arguments[0].span, *phi);
-            }
+            rank::remark_quantiles(context, call.arguments[0].span, &parameters[0]);
             Ok(())
         }
         Window::Smoothing => {
@@ -171,13 +184,11 @@ fn check_parameters(
 fn remark_non_counter(context: &Context<'_>, span: Span, name: &str) {
     let is_counter_name = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
     if !name.is_empty() && !is_counter_name {
-        let text = format!(
-            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
-        );
-        context.info(span, &text);
+        context.note(span, Note::possible_non_counter(name));
     }
 }
 
+/// Applies a function to the floats; histograms are left out.
 fn map(
     context: &Context<'_>,
     argument: &Expr,
@@ -187,6 +198,7 @@ fn map(
     let mut columns = vector(context, argument, grid)?;
     for column in &mut columns {
         column.drop_name = true;
+        column.drop_histograms();
         for (step, value) in column.values.iter_mut().enumerate() {
             if !is_absent(*value) {
                 *value = function(step, *value);
@@ -249,8 +261,7 @@ fn to_scalar(columns: &[Column], grid: Grid) -> Vec<f64> {
 fn sortable(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Column>, QueryError> {
     let columns = vector(context, &call.arguments[0], grid)?;
     if context.bounds.is_range {
-        let text = "sort is ineffective for range queries since results are always ordered by labels";
-        context.warn(call.span, text);
+        context.note(call.span, Note::sort_in_range_query());
     }
     Ok(columns)
 }
@@ -258,24 +269,40 @@ fn sortable(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Column
 fn absent_column(argument: &Expr, columns: &[Column], grid: Grid) -> Column {
     let values = (0..grid.count)
         .map(|step| {
-            let is_present = columns.iter().any(|column| !is_absent(column.values[step]));
+            let is_present = columns.iter().any(|column| column.is_present(step));
             if is_present { absent() } else { 1.0 }
         })
         .collect();
-    Column { labels: absent_labels(argument), drop_name: false, values }
+    Column::floats(absent_labels(argument), false, values)
 }
 
-fn absent_over_time(context: &Context<'_>, argument: &Expr, grid: Grid) -> Result<Vec<Column>, QueryError> {
+fn absent_over_time(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Column>, QueryError> {
+    let argument = &call.arguments[0];
+    refuse_extension(call, argument)?;
     let mut present = vec![false; grid.count];
     let range = RangeArgument::new(context, argument)?;
-    range.each(context, grid, &|_| Some(1.0), &|_, _, _| {}, &mut |column| {
+    let function = RangeFunction {
+        floats: &|_| Some(1.0),
+        mixed: &|_| Some(SampleValue::Float(1.0)),
+        reads_start_times: false,
+        remark: &|_| {},
+    };
+    range.each(context, grid, &function, &mut |column| {
         for (present, value) in present.iter_mut().zip(&column.values) {
             *present |= !is_absent(*value);
         }
         Ok(())
     })?;
     let values = present.iter().map(|present| if *present { absent() } else { 1.0 }).collect();
-    Ok(vec![Column { labels: absent_labels(argument), drop_name: false, values }])
+    Ok(vec![Column::floats(absent_labels(argument), false, values)])
+}
+
+fn refuse_extension(call: &Call, argument: &Expr) -> Result<(), QueryError> {
+    let ExprKind::Selector(selector) = &argument.unwrap_parens().kind else { return Ok(()) };
+    match selector.extension.and_then(|extension| extension_refusal(extension, call.function)) {
+        Some(refusal) => Err(QueryError::Execution(refusal)),
+        None => Ok(()),
+    }
 }
 
 /// What is known of a series that is not there: the labels its selector fixes.
@@ -296,17 +323,50 @@ fn absent_labels(argument: &Expr) -> LabelSet {
 }
 
 fn timestamp(context: &Context<'_>, argument: &Expr, grid: Grid) -> Result<Vec<Column>, QueryError> {
-    if let ExprKind::Selector(selector) = &argument.unwrap_parens().kind {
-        let mut columns = Vec::new();
-        select::instant_timestamps(context, selector, grid, &mut |mut column| {
-            context.count_points(column.values.len())?;
-            column.drop_name = true;
-            columns.push(column);
-            Ok(())
-        })?;
-        return Ok(columns);
+    let inner = argument.unwrap_parens();
+    if let ExprKind::Selector(selector) = &inner.kind {
+        return sample_times(context, selector, inner.span, grid, Pick::Timestamp);
     }
-    map(context, argument, grid, |step, _| seconds(grid.time_ms(step)))
+    let mut columns = vector(context, argument, grid)?;
+    for column in &mut columns {
+        for step in (0..grid.count).filter(|step| column.is_present(*step)).collect::<Vec<_>>() {
+            column.set(step, SampleValue::Float(seconds(grid.time_ms(step))));
+        }
+        column.drop_name = true;
+        column.drop_histograms();
+    }
+    Ok(columns)
+}
+
+/// Only samples of a store know when their counter began.
+fn start_timestamp(context: &Context<'_>, argument: &Expr, grid: Grid) -> Result<Vec<Column>, QueryError> {
+    let inner = argument.unwrap_parens();
+    match &inner.kind {
+        ExprKind::Selector(selector) if context.config.use_start_times => {
+            sample_times(context, selector, inner.span, grid, Pick::StartTimestamp)
+        }
+        _ => {
+            vector(context, argument, grid)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn sample_times(
+    context: &Context<'_>,
+    selector: &Selector,
+    span: Span,
+    grid: Grid,
+    pick: Pick,
+) -> Result<Vec<Column>, QueryError> {
+    let mut columns = Vec::new();
+    select::instant(context, selector, span, grid, pick, &mut |mut column| {
+        context.count_points(column.values.len())?;
+        column.drop_name = true;
+        columns.push(column);
+        Ok(())
+    })?;
+    Ok(columns)
 }
 
 fn calendar(
@@ -323,7 +383,7 @@ fn calendar(
         None => {
             let mut values: Vec<f64> = grid.times_ms().map(seconds).collect();
             map_present(&mut values, part);
-            Ok(vec![Column { labels: LabelSet::empty(), drop_name: false, values }])
+            Ok(vec![Column::floats(LabelSet::empty(), false, values)])
         }
     }
 }

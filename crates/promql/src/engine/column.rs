@@ -1,11 +1,13 @@
 //! Steps, columns, and what an expression evaluates to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use model::{LabelSet, METRIC_NAME, is_stale_nan, stale_nan};
+use model::{Histogram, LabelSet, METRIC_NAME, is_stale_nan, stale_nan};
 
 use crate::error::QueryError;
+use crate::value::SampleValue;
 
 /// The moments at which an expression is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +40,143 @@ impl Grid {
     }
 }
 
-/// The values of one series, one per step. Absent ones are the stale marker.
+/// The samples of one series, one per step: a float, a histogram or none.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) labels: LabelSet,
     /// The name, type and unit go away at the end.
     pub(crate) drop_name: bool,
+    /// The floats; where there is none, the stale marker.
     pub(crate) values: Vec<f64>,
+    /// The histograms: empty, as almost always, or as long as `values`, which is then absent where there is one.
+    pub(crate) histograms: Vec<Option<Arc<Histogram>>>,
+}
+
+/// What is computed for all steps of one series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steps {
+    pub(crate) values: Vec<f64>,
+    /// As those of a [`Column`].
+    pub(crate) histograms: Vec<Option<Arc<Histogram>>>,
+}
+
+/// One sample of a column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell<'c> {
+    Float(f64),
+    Histogram(&'c Arc<Histogram>),
+}
+
+impl Steps {
+    /// Without any sample.
+    pub(crate) fn absent(count: usize) -> Self {
+        Self { values: vec![absent(); count], histograms: Vec::new() }
+    }
+
+    /// Adds the next step's sample, of `count` in all.
+    pub(crate) fn push(&mut self, sample: Option<SampleValue>, count: usize) {
+        match sample {
+            Some(SampleValue::Histogram(histogram)) => {
+                self.values.push(absent());
+                if self.histograms.is_empty() {
+                    self.histograms = vec![None; count];
+                }
+                self.histograms[self.values.len() - 1] = Some(histogram);
+            }
+            Some(SampleValue::Float(value)) => self.values.push(value),
+            None => self.values.push(absent()),
+        }
+    }
+
+    /// Whether there is any sample.
+    pub(crate) fn any(&self) -> bool {
+        self.values.iter().any(|value| !is_absent(*value)) || self.histograms.iter().any(Option::is_some)
+    }
+}
+
+impl Column {
+    /// A column of floats.
+    pub(crate) fn floats(labels: LabelSet, drop_name: bool, values: Vec<f64>) -> Self {
+        Self { labels, drop_name, values, histograms: Vec::new() }
+    }
+
+    /// A column of both kinds.
+    pub(crate) fn new(labels: LabelSet, drop_name: bool, steps: Steps) -> Self {
+        Self { labels, drop_name, values: steps.values, histograms: steps.histograms }
+    }
+
+    /// The sample of a step.
+    #[inline]
+    pub(crate) fn at(&self, step: usize) -> Option<Cell<'_>> {
+        let value = self.values[step];
+        if !is_absent(value) {
+            return Some(Cell::Float(value));
+        }
+        self.histogram(step).map(Cell::Histogram)
+    }
+
+    /// The histogram of a step.
+    #[inline]
+    pub(crate) fn histogram(&self, step: usize) -> Option<&Arc<Histogram>> {
+        self.histograms.get(step)?.as_ref()
+    }
+
+    /// Whether the step has a sample of any kind.
+    #[inline]
+    pub(crate) fn is_present(&self, step: usize) -> bool {
+        !is_absent(self.values[step]) || self.histogram(step).is_some()
+    }
+
+    /// Whether any step has a histogram.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.histograms.iter().any(Option::is_some)
+    }
+
+    /// Whether any step has a sample.
+    pub(crate) fn any(&self) -> bool {
+        self.values.iter().any(|value| !is_absent(*value)) || self.has_histograms()
+    }
+
+    /// Takes the step's sample away.
+    pub(crate) fn clear(&mut self, step: usize) {
+        self.values[step] = absent();
+        if let Some(histogram) = self.histograms.get_mut(step) {
+            *histogram = None;
+        }
+    }
+
+    /// Puts a sample in the place of the step's.
+    pub(crate) fn set(&mut self, step: usize, sample: SampleValue) {
+        self.clear(step);
+        match sample {
+            SampleValue::Float(value) => self.values[step] = value,
+            SampleValue::Histogram(histogram) => {
+                if self.histograms.is_empty() {
+                    self.histograms = vec![None; self.values.len()];
+                }
+                self.histograms[step] = Some(histogram);
+            }
+        }
+    }
+
+    /// The step's sample as an answer has it.
+    pub(crate) fn sample(&self, step: usize) -> Option<SampleValue> {
+        self.at(step).map(Cell::into_sample)
+    }
+
+    /// Takes all histograms away: most functions know only floats.
+    pub(crate) fn drop_histograms(&mut self) {
+        self.histograms = Vec::new();
+    }
+}
+
+impl Cell<'_> {
+    pub(crate) fn into_sample(self) -> SampleValue {
+        match self {
+            Self::Float(value) => SampleValue::Float(value),
+            Self::Histogram(histogram) => SampleValue::Histogram(histogram.clone()),
+        }
+    }
 }
 
 /// What an expression evaluates to. Vectors may hold columns without any value.
@@ -108,14 +240,12 @@ pub(crate) fn join_equal(columns: Vec<Column>) -> Result<Vec<Column>, QueryError
 }
 
 fn join(first: &mut Column, second: &Column) -> Result<(), QueryError> {
-    for (value, other) in first.values.iter_mut().zip(&second.values) {
-        if is_absent(*other) {
-            continue;
-        }
-        if !is_absent(*value) {
+    for step in 0..second.values.len() {
+        let Some(sample) = second.sample(step) else { continue };
+        if first.is_present(step) {
             return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));
         }
-        *value = *other;
+        first.set(step, sample);
     }
     Ok(())
 }

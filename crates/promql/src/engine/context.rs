@@ -7,9 +7,10 @@ use std::time::Duration;
 use clock::Clock;
 use model::MetricSource;
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, Note};
+use super::statistics_only;
 use super::{EngineConfig, QueryOptions, QueryResult};
-use crate::ast::{At, DurationExpr, Span, TimeShift};
+use crate::ast::{At, DurationExpr, Expr, Span, TimeShift};
 use crate::error::QueryError;
 use crate::value::Value;
 
@@ -36,11 +37,14 @@ pub(crate) struct Context<'q> {
     points: AtomicU64,
     /// Protects the annotations; held for one insertion.
     annotations: Mutex<Annotations>,
+    /// Selectors whose histograms are looked at for count and sum alone, by where they start.
+    statistics_only: Vec<u32>,
 }
 
 impl<'q> Context<'q> {
     pub(crate) fn new(
         source: &'q dyn MetricSource,
+        expr: &Expr,
         bounds: Bounds,
         config: &'q EngineConfig,
         clock: &'q Clock,
@@ -59,6 +63,7 @@ impl<'q> Context<'q> {
             samples_read: AtomicU64::new(0),
             points: AtomicU64::new(0),
             annotations: Mutex::default(),
+            statistics_only: statistics_only::selectors(expr),
         }
     }
 
@@ -96,12 +101,22 @@ impl<'q> Context<'q> {
         Ok(())
     }
 
-    pub(crate) fn warn(&self, span: Span, text: &str) {
-        self.annotations.lock().unwrap_or_else(PoisonError::into_inner).warn(span, text);
+    /// Whether the histograms of the selector at `span` are looked at for count and sum alone.
+    pub(crate) fn is_statistics_only(&self, span: Span) -> bool {
+        self.statistics_only.contains(&span.start)
     }
 
-    pub(crate) fn info(&self, span: Span, text: &str) {
-        self.annotations.lock().unwrap_or_else(PoisonError::into_inner).info(span, text);
+    /// Adds an annotation of what stands at `span`.
+    pub(crate) fn note(&self, span: Span, note: Note) {
+        self.annotations.lock().unwrap_or_else(PoisonError::into_inner).add(Some(span), note);
+    }
+
+    /// Adds what a source has to say of its data.
+    pub(crate) fn note_source(&self, texts: Vec<String>) {
+        let mut annotations = self.annotations.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in texts {
+            annotations.add(None, Note::from_source(text));
+        }
     }
 
     /// A duration of the query in milliseconds.
@@ -138,12 +153,8 @@ impl<'q> Context<'q> {
 
     pub(crate) fn finish(self, value: Value) -> QueryResult {
         let annotations = self.annotations.into_inner().unwrap_or_else(PoisonError::into_inner);
-        QueryResult {
-            value,
-            warnings: annotations.warnings,
-            infos: annotations.infos,
-            samples_read: self.samples_read.into_inner(),
-        }
+        let (warnings, infos) = annotations.into_texts();
+        QueryResult { value, warnings, infos, samples_read: self.samples_read.into_inner() }
     }
 }
 
@@ -151,10 +162,10 @@ impl<'q> Context<'q> {
 const DURATION_MS_MAX: i64 = 300 * 365 * 86_400_000;
 
 /// A resolved [`TimeShift`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Shift {
-    offset_ms: i64,
-    at_ms: Option<i64>,
+    pub(super) offset_ms: i64,
+    pub(super) at_ms: Option<i64>,
 }
 
 impl Shift {

@@ -1,9 +1,12 @@
 //! The dispatch: every kind of expression to the code that evaluates it.
 
+use std::sync::Arc;
+
 use super::column::{Column, Evaluated, Grid, is_absent};
 use super::context::Context;
 use super::invariant::is_step_invariant;
-use super::{aggregate, binary, call, select};
+use super::select::{self, Pick};
+use super::{aggregate, binary, call};
 use crate::ast::{Expr, ExprKind};
 use crate::error::QueryError;
 
@@ -32,8 +35,8 @@ fn eval_varying(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evalua
         ExprKind::String(bytes) => Ok(Evaluated::String(bytes.clone())),
         ExprKind::Paren(inner) => eval(context, inner, grid),
         ExprKind::Unary { negative, expr } => unary(eval(context, expr, grid)?, *negative),
-        ExprKind::Binary(node) => binary::eval(context, node, grid),
-        ExprKind::Aggregate(node) => Ok(Evaluated::Vector(aggregate::eval(context, node, grid)?)),
+        ExprKind::Binary(node) => binary::eval(context, node, expr.span, grid),
+        ExprKind::Aggregate(node) => Ok(Evaluated::Vector(aggregate::eval(context, node, expr.span, grid)?)),
         ExprKind::Call(node) => call::eval(context, node, grid),
         ExprKind::Selector(_) => {
             let mut columns = Vec::new();
@@ -67,7 +70,9 @@ pub(crate) fn stream(
 fn stream_varying(context: &Context<'_>, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
     match &expr.kind {
         ExprKind::Paren(inner) => stream(context, inner, grid, sink),
-        ExprKind::Selector(selector) => select::instant(context, selector, grid, sink),
+        ExprKind::Selector(selector) => {
+            select::instant(context, selector, expr.span, grid, Pick::Value, sink)
+        }
         ExprKind::Call(node) if call::is_window(node) => call::window(context, node, grid, sink),
         _ => vector(context, expr, grid)?.into_iter().try_for_each(sink),
     }
@@ -111,6 +116,9 @@ fn unary(operand: Evaluated, negative: bool) -> Result<Evaluated, QueryError> {
             for column in &mut columns {
                 column.drop_name = true;
                 map_present(&mut column.values, |value| -value);
+                for histogram in column.histograms.iter_mut().flatten() {
+                    *histogram = Arc::new(histogram.multiplied(-1.0));
+                }
             }
             Ok(Evaluated::Vector(columns))
         }
@@ -138,5 +146,7 @@ fn repeat(evaluated: Evaluated, count: usize) -> Evaluated {
 }
 
 fn repeat_column(column: Column, count: usize) -> Column {
-    Column { values: vec![column.values[0]; count], ..column }
+    let histograms =
+        column.histograms.first().map_or_else(Vec::new, |histogram| vec![histogram.clone(); count]);
+    Column { values: vec![column.values[0]; count], histograms, ..column }
 }

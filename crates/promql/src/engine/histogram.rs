@@ -12,16 +12,26 @@ pub(crate) struct Bucket {
     pub(crate) count: f64,
 }
 
-/// A quantile, and whether counts that fell had to be raised.
+/// Buckets whose counts fell and had to be raised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Raised {
+    /// Bounds of the lowest and the highest of them.
+    pub(crate) bucket_min: f64,
+    pub(crate) bucket_max: f64,
+    /// Most that a count was raised by.
+    pub(crate) difference_max: f64,
+}
+
+/// A quantile, and the counts that were raised for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quantile {
     pub(crate) value: f64,
-    pub(crate) forced_monotonic: bool,
+    pub(crate) raised: Option<Raised>,
 }
 
 /// The φ-quantile, linear inside its bucket. `buckets` are ascending by bound.
 pub(crate) fn quantile(phi: f64, buckets: &mut Vec<Bucket>) -> Quantile {
-    let plain = |value| Quantile { value, forced_monotonic: false };
+    let plain = |value| Quantile { value, raised: None };
     if phi.is_nan() {
         return plain(f64::NAN);
     }
@@ -35,9 +45,9 @@ pub(crate) fn quantile(phi: f64, buckets: &mut Vec<Bucket>) -> Quantile {
         return plain(f64::NAN);
     }
     merge_equal_bounds(buckets);
-    let forced_monotonic = make_monotonic(buckets);
+    let raised = make_monotonic(buckets);
     let value = if buckets.len() < 2 { f64::NAN } else { interpolate(phi, buckets) };
-    Quantile { value, forced_monotonic }
+    Quantile { value, raised }
 }
 
 fn interpolate(phi: f64, buckets: &[Bucket]) -> f64 {
@@ -116,21 +126,28 @@ fn merge_equal_bounds(buckets: &mut Vec<Bucket>) {
 }
 
 /// Raises counts that fall; small differences in either direction are levelled and not spoken of.
-fn make_monotonic(buckets: &mut [Bucket]) -> bool {
-    let Some(first) = buckets.first() else { return false };
-    let mut previous = first.count;
-    let mut forced = false;
+fn make_monotonic(buckets: &mut [Bucket]) -> Option<Raised> {
+    let mut previous = buckets.first()?.count;
+    let mut raised: Option<Raised> = None;
     for bucket in &mut buckets[1..] {
         if almost_equal(previous, bucket.count, ROUNDING) {
             bucket.count = previous;
         } else if bucket.count < previous {
+            let (bound, difference) = (bucket.upper_bound, previous - bucket.count);
+            raised = Some(match raised {
+                None => Raised { bucket_min: bound, bucket_max: bound, difference_max: difference },
+                Some(raised) => Raised {
+                    bucket_max: bound,
+                    difference_max: raised.difference_max.max(difference),
+                    ..raised
+                },
+            });
             bucket.count = previous;
-            forced = true;
         } else {
             previous = bucket.count;
         }
     }
-    forced
+    raised
 }
 
 #[cfg(test)]
@@ -153,9 +170,10 @@ mod tests {
     #[test]
     fn falling_counts_are_raised_and_said() {
         let mut input = buckets(&[(1.0, 3.0), (2.0, 2.0), (f64::INFINITY, 4.0)]);
-        assert!(quantile(0.5, &mut input).forced_monotonic);
+        let raised = Raised { bucket_min: 2.0, bucket_max: 2.0, difference_max: 1.0 };
+        assert_eq!(quantile(0.5, &mut input).raised, Some(raised));
         let mut input = buckets(&[(1.0, 3.0), (2.0, 3.0 - 1e-13), (f64::INFINITY, 4.0)]);
-        assert!(!quantile(0.5, &mut input).forced_monotonic);
+        assert_eq!(quantile(0.5, &mut input).raised, None);
     }
 
     #[test]

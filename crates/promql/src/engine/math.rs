@@ -1,30 +1,6 @@
 //! Arithmetic on floats as Prometheus does it, to the bit.
 
-/// A sum that carries its rounding error (Kahan, in Neumaier's form).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KahanSum {
-    pub(crate) sum: f64,
-    pub(crate) carry: f64,
-}
-
-impl KahanSum {
-    #[inline]
-    pub(crate) fn add(&mut self, value: f64) {
-        let total = self.sum + value;
-        if total.is_infinite() {
-            self.carry = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.carry += (self.sum - total) + value;
-        } else {
-            self.carry += (value - total) + self.sum;
-        }
-        self.sum = total;
-    }
-
-    pub(crate) fn total(self) -> f64 {
-        self.sum + self.carry
-    }
-}
+pub(crate) use model::KahanSum;
 
 /// A mean: sum over count, until the sum overflows; from then on incremental.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,8 +11,10 @@
 //! - An instant query is a query of one step.
 
 mod aggregate;
+mod aggregate_histograms;
 mod annotations;
 mod binary;
+mod binary_value;
 pub(crate) mod calendar;
 mod call;
 mod column;
@@ -20,13 +22,23 @@ mod context;
 mod eval;
 mod histogram;
 mod histogram_call;
+mod histogram_sum;
+mod info;
 mod invariant;
 mod labels;
 pub(crate) mod math;
+mod mixed;
+mod mixed_rate;
+mod native;
+mod range;
 mod rank;
 mod rate;
+mod sampling;
 mod select;
 mod sets;
+mod smoothed;
+mod statistics_only;
+mod subquery;
 mod window;
 
 use std::sync::Arc;
@@ -38,7 +50,7 @@ use model::{LabelSet, MetricSource};
 
 use crate::ast::{Expr, ValueType};
 use crate::error::QueryError;
-use crate::value::{MatrixSeries, SampleValue, Value, VectorSample};
+use crate::value::{MatrixSeries, Value, VectorSample};
 use column::{Column, Evaluated, Grid, is_absent};
 use context::{Bounds, Context};
 
@@ -57,6 +69,9 @@ pub struct EngineConfig {
     pub subquery_step: Duration,
     /// Threads that decode one selection's series.
     pub threads_max: usize,
+    /// Whether the times at which counters began count as resets, and `start_timestamp` answers them. Experimental, so
+    /// off.
+    pub use_start_times: bool,
 }
 
 impl Default for EngineConfig {
@@ -68,6 +83,7 @@ impl Default for EngineConfig {
             points_max: 11_000,
             subquery_step: Duration::from_secs(60),
             threads_max: 1,
+            use_start_times: false,
         }
     }
 }
@@ -138,10 +154,10 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
         let bounds = Bounds { start_ms: time_ms, end_ms: time_ms, step_ms: 0, is_range: false };
-        let context = Context::new(source, bounds, &self.config, &self.clock, options);
+        let context = Context::new(source, expr, bounds, &self.config, &self.clock, options);
         let grid = Grid { start_ms: time_ms, step_ms: 1, count: 1 };
         let value = if expr.value_type() == ValueType::Matrix {
-            Value::Matrix(select::raw_matrix(&context, expr, grid)?)
+            Value::Matrix(range::raw_matrix(&context, expr, grid)?)
         } else {
             instant_value(eval::eval(&context, expr, grid)?, time_ms)?
         };
@@ -182,7 +198,7 @@ impl Engine {
             )));
         }
         let bounds = Bounds { start_ms, end_ms, step_ms, is_range: true };
-        let context = Context::new(source, bounds, &self.config, &self.clock, options);
+        let context = Context::new(source, expr, bounds, &self.config, &self.clock, options);
         let value = range_value(eval::eval(&context, expr, grid)?, grid)?;
         Ok(context.finish(value))
     }
@@ -218,11 +234,9 @@ fn instant_value(evaluated: Evaluated, ts_ms: i64) -> Result<Value, QueryError> 
         Evaluated::Vector(columns) => Value::Vector(
             column::remove_dropped_names(columns)?
                 .into_iter()
-                .filter(|column| !is_absent(column.values[0]))
-                .map(|column| VectorSample {
-                    ts_ms,
-                    value: SampleValue::Float(column.values[0]),
-                    labels: column.labels,
+                .filter_map(|column| {
+                    let value = column.sample(0)?;
+                    Some(VectorSample { labels: column.labels, ts_ms, value })
                 })
                 .collect(),
         ),
@@ -231,7 +245,7 @@ fn instant_value(evaluated: Evaluated, ts_ms: i64) -> Result<Value, QueryError> 
 
 fn range_value(evaluated: Evaluated, grid: Grid) -> Result<Value, QueryError> {
     let mut columns = match evaluated {
-        Evaluated::Scalar(values) => vec![Column { labels: LabelSet::empty(), drop_name: false, values }],
+        Evaluated::Scalar(values) => vec![Column::floats(LabelSet::empty(), false, values)],
         Evaluated::Vector(columns) => column::remove_dropped_names(columns)?,
         Evaluated::String(_) => Vec::new(),
     };
@@ -246,6 +260,9 @@ fn matrix_series(column: Column, grid: Grid) -> Option<MatrixSeries> {
             series.ts_ms.push(grid.time_ms(step));
             series.values.push(value);
         }
+    }
+    for (step, histogram) in column.histograms.into_iter().enumerate() {
+        series.histograms.extend(histogram.map(|histogram| (grid.time_ms(step), histogram)));
     }
     (!series.is_empty()).then_some(series)
 }

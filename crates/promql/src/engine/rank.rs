@@ -2,20 +2,25 @@
 //! `count_values`; and `sort`.
 
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, Hasher};
 
 use model::{LabelSet, METRIC_NAME};
 
 use super::aggregate::{Groups, group_labels};
-use super::column::{Column, Grid, Map, absent, is_absent};
+use super::annotations::Note;
+use super::column::{Cell, Column, Grid, Map, Steps, absent, is_absent};
 use super::context::Context;
 use super::eval::{scalar, string, vector};
-use super::{labels, math};
+use super::{labels, math, sampling};
 use crate::ast::{Aggregate, AggregateOp, Span};
 use crate::error::QueryError;
 
-/// Evaluates one of them.
-pub(crate) fn eval(context: &Context<'_>, node: &Aggregate, grid: Grid) -> Result<Vec<Column>, QueryError> {
+/// Evaluates one of them, which stands at `span`.
+pub(crate) fn eval(
+    context: &Context<'_>,
+    node: &Aggregate,
+    span: Span,
+    grid: Grid,
+) -> Result<Vec<Column>, QueryError> {
     let Some(parameter) = &node.parameter else {
         return Err(QueryError::Execution("BUG: this aggregation takes a parameter".into()));
     };
@@ -28,21 +33,43 @@ pub(crate) fn eval(context: &Context<'_>, node: &Aggregate, grid: Grid) -> Resul
     let columns = vector(context, &node.expr, grid)?;
     match node.op {
         AggregateOp::Quantile => {
-            for phi in &parameters {
-                remark_quantile(context, parameter.span, *phi);
+            remark_extreme_quantiles(context, parameter.span, &parameters);
+            if columns.iter().any(Column::has_histograms) {
+                context.note(node.expr.span, Note::histogram_ignored_in_aggregation("quantile"));
             }
             Ok(quantile(node, &columns, &parameters, grid))
         }
         AggregateOp::LimitRatio => limit_ratio(context, columns, &parameters, parameter.span),
-        _ => keep_k(node, columns, &parameters, grid),
+        _ => {
+            let ks = parameters.iter().map(|k| whole_k(*k)).collect::<Result<Vec<usize>, QueryError>>()?;
+            let ignores = |column: &Column, step: usize| ks[step] > 0 && column.histogram(step).is_some();
+            let keeps_histograms = node.op == AggregateOp::Limitk;
+            if !keeps_histograms && columns.iter().any(|c| (0..grid.count).any(|step| ignores(c, step))) {
+                context.note(span, Note::histogram_ignored_in_aggregation(node.op.as_str()));
+            }
+            Ok(keep_k(node, columns, &ks, grid))
+        }
     }
 }
 
-/// Warns of a φ outside 0..=1.
-pub(crate) fn remark_quantile(context: &Context<'_>, span: Span, phi: f64) {
-    if phi.is_nan() || !(0.0..=1.0).contains(&phi) {
-        let text = format!("quantile value should be between 0 and 1, got {}", crate::format_value(phi));
-        context.warn(span, &text);
+/// Warns of each φ outside 0..=1.
+pub(crate) fn remark_quantiles(context: &Context<'_>, span: Span, phis: &[f64]) {
+    let mut last = None;
+    for phi in phis {
+        if last != Some(phi.to_bits()) && !(0.0..=1.0).contains(phi) {
+            context.note(span, Note::invalid_quantile(*phi));
+        }
+        last = Some(phi.to_bits());
+    }
+}
+
+/// Warns of the largest and the smallest φ outside 0..=1.
+fn remark_extreme_quantiles(context: &Context<'_>, span: Span, phis: &[f64]) {
+    let nan = phis.iter().copied().find(|phi| phi.is_nan());
+    let largest = phis.iter().copied().reduce(f64::max).filter(|phi| *phi > 1.0);
+    let smallest = phis.iter().copied().reduce(f64::min).filter(|phi| *phi < 0.0);
+    for phi in nan.into_iter().chain(largest).chain(smallest) {
+        context.note(span, Note::invalid_quantile(phi));
     }
 }
 
@@ -73,25 +100,24 @@ fn quantile(node: &Aggregate, columns: &[Column], phis: &[f64], grid: Grid) -> V
             })
             .collect()
     };
-    let columns = groups.list.into_iter().zip(&members).map(|(group, members)| Column {
-        labels: group.labels,
-        drop_name: group.drop_name,
-        values: values(members),
-    });
-    columns.collect()
+    let groups = groups.list.into_iter().zip(&members);
+    groups.map(|(group, members)| Column::floats(group.labels, group.drop_name, values(members))).collect()
 }
 
-/// `topk`, `bottomk` and `limitk`: the kept series with what is kept of them.
-fn keep_k(node: &Aggregate, columns: Vec<Column>, ks: &[f64], grid: Grid) -> Result<Vec<Column>, QueryError> {
-    let ks = ks.iter().map(|k| whole_k(*k)).collect::<Result<Vec<usize>, QueryError>>()?;
+/// `topk`, `bottomk` and `limitk`: the kept series with what is kept of them. Only `limitk` keeps histograms.
+fn keep_k(node: &Aggregate, columns: Vec<Column>, ks: &[usize], grid: Grid) -> Vec<Column> {
     let (_, members) = members(node, &columns);
-    let mut kept: Vec<Vec<f64>> = columns.iter().map(|_| Vec::new()).collect();
+    let mut kept: Vec<Option<Column>> = vec![None; columns.len()];
     let mut order = Vec::new();
+    let is_candidate = |member: usize, step: usize| match node.op {
+        AggregateOp::Limitk => columns[member].is_present(step),
+        _ => !is_absent(columns[member].values[step]),
+    };
     for members in &members {
         for (step, k) in ks.iter().enumerate().filter(|(_, k)| **k > 0) {
             let value = |member: &usize| columns[*member].values[step];
             let mut present: Vec<usize> =
-                members.iter().copied().filter(|member| !is_absent(value(member))).collect();
+                members.iter().copied().filter(|member| is_candidate(*member, step)).collect();
             match node.op {
                 AggregateOp::Topk => present.sort_by(|left, right| rank_order(value(right), value(left))),
                 AggregateOp::Bottomk => {
@@ -100,20 +126,18 @@ fn keep_k(node: &Aggregate, columns: Vec<Column>, ks: &[f64], grid: Grid) -> Res
                 _ => {}
             }
             for member in present.into_iter().take(*k) {
-                if kept[member].is_empty() {
-                    kept[member] = vec![absent(); grid.count];
+                let column = &columns[member];
+                let kept = kept[member].get_or_insert_with(|| {
                     order.push(member);
+                    Column::new(column.labels.clone(), column.drop_name, Steps::absent(grid.count))
+                });
+                if let Some(sample) = column.sample(step) {
+                    kept.set(step, sample);
                 }
-                kept[member][step] = value(&member);
             }
         }
     }
-    let keep = |member: usize| Column {
-        labels: columns[member].labels.clone(),
-        drop_name: columns[member].drop_name,
-        values: std::mem::take(&mut kept[member]),
-    };
-    Ok(order.into_iter().map(keep).collect())
+    order.into_iter().filter_map(|member| kept[member].take()).collect()
 }
 
 /// NaN is below everything.
@@ -158,36 +182,23 @@ fn limit_ratio(
     if ratios.iter().any(|ratio| ratio.is_nan()) {
         return Err(QueryError::Execution("Ratio value is NaN".into()));
     }
-    for ratio in ratios.iter().filter(|ratio| ratio.abs() > 1.0) {
-        context.warn(
-            span,
-            &format!(
-                "ratio value should be between -1 and 1, got {}, capping to {}",
-                crate::format_value(*ratio),
-                ratio.signum()
-            ),
-        );
+    let largest = ratios.iter().copied().reduce(f64::max).filter(|ratio| *ratio > 1.0);
+    let smallest = ratios.iter().copied().reduce(f64::min).filter(|ratio| *ratio < -1.0);
+    for ratio in largest.into_iter().chain(smallest) {
+        context.note(span, Note::invalid_ratio(ratio));
     }
     for column in &mut columns {
-        let place = hash_ratio(&column.labels);
-        for (value, ratio) in column.values.iter_mut().zip(ratios) {
+        let place = sampling::place(&column.labels);
+        for (step, ratio) in ratios.iter().enumerate() {
             let ratio = ratio.clamp(-1.0, 1.0);
             let keep = if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio };
             if !keep {
-                *value = absent();
+                column.clear(step);
             }
         }
     }
-    columns.retain(|column| column.values.iter().any(|value| !is_absent(*value)));
+    columns.retain(Column::any);
     Ok(columns)
-}
-
-/// A place in 0..1 that depends on the labels alone.
-#[expect(clippy::cast_precision_loss, reason = "a place, not a count")]
-fn hash_ratio(labels: &LabelSet) -> f64 {
-    let mut hasher = foldhash::quality::FixedState::with_seed(0).build_hasher();
-    hasher.write(labels.as_bytes());
-    (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 fn count_values(
@@ -201,14 +212,19 @@ fn count_values(
     let mut counts: Vec<Column> = Vec::new();
     for column in columns {
         let base = group_labels(node, &column.labels);
-        for (step, value) in column.values.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
+        for step in 0..grid.count {
+            let written = match column.at(step) {
+                Some(Cell::Float(value)) => crate::format_value(value),
+                Some(Cell::Histogram(histogram)) => histogram.to_string(),
+                None => continue,
+            };
             let mut builder = base.to_builder();
-            builder.set(label, &crate::format_value(*value));
+            builder.set(label, &written);
             let labels = builder.build();
             let position = *index.entry(labels.clone()).or_insert(counts.len());
             if position == counts.len() {
                 context.count_points(grid.count)?;
-                counts.push(Column { labels, drop_name: false, values: vec![absent(); grid.count] });
+                counts.push(Column::new(labels, false, Steps::absent(grid.count)));
             }
             let group = &mut counts[position];
             group.drop_name |= column.drop_name && label != METRIC_NAME;
@@ -219,7 +235,7 @@ fn count_values(
     Ok(counts)
 }
 
-/// Orders by value; NaN last either way.
+/// Orders by value; NaN last either way. Histograms are left out: they have no order.
 pub(crate) fn sort(mut columns: Vec<Column>, descending: bool) -> Vec<Column> {
     columns.retain(|column| !is_absent(column.values[0]));
     columns.sort_by(|left, right| {

@@ -7,7 +7,7 @@
 //!                  else by half that distance; a counter never below zero
 //! ```
 
-use super::select::WindowView;
+use super::range::WindowView;
 
 /// Which of the family.
 #[derive(Clone, Copy, Debug)]

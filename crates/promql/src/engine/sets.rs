@@ -3,7 +3,7 @@
 use model::LabelSet;
 
 use super::binary::signature;
-use super::column::{Column, Grid, Map, absent, is_absent, join_equal};
+use super::column::{Column, Grid, Map, join_equal};
 use crate::ast::{BinaryOp, VectorMatching};
 use crate::error::QueryError;
 
@@ -33,8 +33,8 @@ fn presence(matching: &VectorMatching, columns: &[Column], grid: Grid) -> Presen
     for column in columns {
         let steps =
             presence.entry(signature(matching, &column.labels)).or_insert_with(|| vec![false; grid.count]);
-        for (present, value) in steps.iter_mut().zip(&column.values) {
-            *present |= !is_absent(*value);
+        for (step, present) in steps.iter_mut().enumerate() {
+            *present |= column.is_present(step);
         }
     }
     presence
@@ -44,11 +44,11 @@ fn presence(matching: &VectorMatching, columns: &[Column], grid: Grid) -> Presen
 fn retain(matching: &VectorMatching, columns: &mut Vec<Column>, other: &Presence, wanted: bool) {
     columns.retain_mut(|column| {
         let Some(steps) = other.get(&signature(matching, &column.labels)) else { return !wanted };
-        for (value, present) in column.values.iter_mut().zip(steps) {
+        for (step, present) in steps.iter().enumerate() {
             if *present != wanted {
-                *value = absent();
+                column.clear(step);
             }
         }
-        column.values.iter().any(|value| !is_absent(*value))
+        column.any()
     });
 }

@@ -1,8 +1,9 @@
 //! Functions of the samples in a range, but for the rates.
 
 use super::math::{self, KahanSum, Mean};
+use super::range::WindowView;
 use super::rate::{self, RateKind};
-use super::select::{WindowView, median, seconds};
+use super::select::seconds;
 use crate::functions::Window;
 
 /// Scalar arguments, one value per step: φ of a quantile, seconds of a prediction, factors of a smoothing.
@@ -65,7 +66,7 @@ fn count(count: usize) -> f64 {
     count as f64
 }
 
-fn changed(before: f64, after: f64) -> bool {
+pub(super) fn changed(before: f64, after: f64) -> bool {
     before != after && !(before.is_nan() && after.is_nan())
 }
 
@@ -127,6 +128,12 @@ struct Line {
     slope: f64,
     /// Value at the time asked for.
     intercept: f64,
+}
+
+/// The median of values, which are sorted for it.
+fn median(values: &mut [f64]) -> f64 {
+    math::sort_nan_first(values);
+    math::quantile_sorted(0.5, values)
 }
 
 /// Least squares through the samples; two at least.

@@ -1,4 +1,4 @@
-//! Limits stop a query with words that name them; what is not built yet is refused.
+//! Limits stop a query with words that name them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -156,15 +156,5 @@ fn threads_do_not_change_the_answer() {
         assert_eq!(one.value, four.value, "{text}");
         assert_eq!(one.samples_read, four.samples_read);
         assert!(matches!(&one.value, Value::Matrix(series) if !series.is_empty()));
-    }
-}
-
-#[test]
-fn what_is_not_built_yet_says_so() {
-    let cases =
-        ["rate(m[5m] anchored)", "m smoothed", "m + fill(0) m", "m </ 1", "info(m)", "start_timestamp(m)"];
-    for text in cases {
-        let result = engine(EngineConfig::default()).instant(&source(1), &parse(text).unwrap(), 0);
-        refused(result, QueryErrorKind::Execution, "not supported yet");
     }
 }

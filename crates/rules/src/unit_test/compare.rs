@@ -1,8 +1,9 @@
 //! Expected against got, as lines of a diff.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::LabelSet;
+use model::{Histogram, LabelSet};
 use promql::{SampleValue, format_value};
 
 use super::file::{ExpectedAlert, ExpectedSample};
@@ -83,10 +84,11 @@ pub(super) fn expected_samples(expected: &[ExpectedSample]) -> Result<Vec<Sample
         if !rest.trim().is_empty() {
             return Err(format!("labels {text:?}: unexpected {rest:?}"));
         }
-        if let Some(histogram) = &sample.histogram {
-            return Err(format!("native histograms are not supported yet: {histogram}"));
-        }
-        samples.push((labels, SampleValue::Float(sample.value)));
+        let value = match &sample.histogram {
+            Some(text) => SampleValue::Histogram(Arc::new(promql::series::parse_histogram(text)?)),
+            None => SampleValue::Float(sample.value),
+        };
+        samples.push((labels, value));
     }
     samples.sort_by(|left, right| left.0.cmp(&right.0));
     Ok(samples)
@@ -101,14 +103,17 @@ pub(super) fn samples(expected: &[Sample], got: &[Sample], fuzzy: bool) -> Vec<D
 fn show_value(value: &SampleValue) -> String {
     match value {
         SampleValue::Float(value) => format_value(*value),
-        SampleValue::Histogram(histogram) => format!("{histogram:?}"),
+        SampleValue::Histogram(histogram) => histogram.to_string(),
     }
 }
 
 fn same_value(left: &SampleValue, right: &SampleValue, fuzzy: bool) -> bool {
     match (left, right) {
         (SampleValue::Float(left), SampleValue::Float(right)) => same_float(*left, *right, fuzzy),
-        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => left == right,
+        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
+            let compacted = |histogram: &Histogram| histogram.clone().compacted();
+            compacted(left).same_data(&compacted(right))
+        }
         _ => false,
     }
 }

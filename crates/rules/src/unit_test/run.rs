@@ -120,10 +120,7 @@ impl<'t> Running<'t> {
     /// Input, rules and alerts of one evaluation time. Answers whether the test goes on.
     fn step(&mut self, since_start: Duration) -> bool {
         let now_ms = self.start_ms.saturating_add(millis(since_start));
-        if let Err(failure) = self.load_until(now_ms, since_start) {
-            self.failures.push(failure);
-            return false;
-        }
+        self.load_until(now_ms);
         for group in &mut self.groups {
             group.evaluate(now_ms, &self.stores, &self.clock, &self.metrics);
         }
@@ -142,7 +139,7 @@ impl<'t> Running<'t> {
         true
     }
 
-    fn load_until(&mut self, now_ms: i64, since_start: Duration) -> Result<(), Failure> {
+    fn load_until(&mut self, now_ms: i64) {
         let interval_ms =
             millis(self.test.interval.map_or(self.file.evaluation_interval, |interval| interval.0));
         let mut source = self.store.lock();
@@ -156,16 +153,13 @@ impl<'t> Running<'t> {
                 match item {
                     Item::Gap => {}
                     Item::Value(value) => source.insert(&line.labels, ts_ms, *value),
-                    Item::Histogram => {
-                        let what = format!("input series \"{}\"", line.labels);
-                        let error = "native histograms are not supported yet";
-                        return Err(Failure::error(what, since_start, error));
+                    Item::Histogram { histogram, .. } => {
+                        source.insert_histogram(&line.labels, ts_ms, histogram.clone());
                     }
                 }
                 *loaded += 1;
             }
         }
-        Ok(())
     }
 
     fn check_alert(&mut self, case: &AlertCase) {

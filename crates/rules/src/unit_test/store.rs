@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{
-    Appended, LabelSet, Matcher, MetricBatch, MetricMetadata, MetricSink, MetricSource, RejectReason,
-    SeriesSet, SinkError, SourceError, TimeRange,
+    Appended, LabelSet, Matcher, MetricBatch, MetricMetadata, MetricSink, MetricSource, SeriesSet, SinkError,
+    SourceError, TimeRange,
 };
 use promql::MemorySource;
 
@@ -27,11 +27,10 @@ impl MetricSink for TestStore {
             for (ts_ms, value) in series.ts_ms.iter().zip(series.values) {
                 source.insert(&labels, *ts_ms, *value);
             }
-            appended.accepted += series.values.len() as u64;
-            let histograms = series.histograms.len() as u64;
-            if histograms > 0 {
-                appended.reject(RejectReason::Unsupported, histograms, || format!("histograms of {labels}"));
+            for sample in series.histograms {
+                source.insert_histogram(&labels, sample.ts_ms, sample.histogram.clone());
             }
+            appended.accepted += series.sample_count() as u64;
         }
         Ok(appended)
     }
