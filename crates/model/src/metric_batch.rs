@@ -209,14 +209,25 @@ impl MetricBatch {
 
     /// Series in the order they were added.
     pub fn series(&self) -> impl ExactSizeIterator<Item = SeriesRef<'_>> {
-        self.series.iter().map(|entry| SeriesRef {
+        self.series.iter().map(|entry| self.entry(entry))
+    }
+
+    /// Series number `index`, in the order they were added.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<SeriesRef<'_>> {
+        self.series.get(index).map(|entry| self.entry(entry))
+    }
+
+    #[inline]
+    fn entry(&self, entry: &SeriesEntry) -> SeriesRef<'_> {
+        SeriesRef {
             labels: LabelSetRef::from_canonical_trusted(&self.labels[entry.labels.clone()]),
             ts_ms: &self.ts_ms[entry.samples.clone()],
             values: &self.values[entry.samples.clone()],
             start_ms: self.start_ms.get(entry.samples.clone()).unwrap_or_default(),
             histograms: &self.histograms[entry.histograms.clone()],
             exemplars: &self.exemplars[entry.exemplars.clone()],
-        })
+        }
     }
 
     /// Number of series entries.

@@ -3,13 +3,14 @@
 //!
 //! All are synchronous: `async` begins where sockets begin, and the edges move blocking calls off their runtime.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::{
-    Exemplar, LabelSet, Matcher, MetricBatch, MetricMetadata, SampleColumns, Span, SpanBatch, SpanKind,
-    TimeRange, TraceId,
+    Exemplar, HistogramSample, LabelSet, Matcher, MetricBatch, MetricMetadata, SampleColumns, Span,
+    SpanBatch, SpanKind, TimeRange, TraceId,
 };
 
 /// What a sink did with a batch. Everything not rejected is durable.
@@ -178,9 +179,76 @@ pub trait SeriesSet: Send + Sync {
     /// Replaces `out` by the samples of series `index` in the selection's range, strictly ascending in time; may be none.
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError>;
 
+    /// The newest sample of series `index` in the selection's range, of either kind, or none: what an instant selector
+    /// asks. Sources that need not decode a chunk for it answer much faster than by [`read`](Self::read).
+    fn read_latest(&self, index: usize) -> Result<Option<LatestSample>, SourceError> {
+        let mut columns = SampleColumns::default();
+        self.read(index, &mut columns)?;
+        Ok(LatestSample::of(&columns))
+    }
+
+    /// A column of the values of label `name`: one id for each series, so that grouping compares numbers. Sources
+    /// that keep labels by number answer it without looking at any string.
+    fn label_ids(&self, name: &str) -> LabelIds {
+        LabelIds::of((0..self.len()).map(|index| self.labels(index).get(name).unwrap_or_default()))
+    }
+
     /// What whoever reads the answer should know of it, each a sentence: that it comes from downsampled data, say.
     fn infos(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// The newest of some samples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LatestSample {
+    Float { ts_ms: i64, value: f64 },
+    Histogram(HistogramSample),
+}
+
+impl LatestSample {
+    /// The newest sample of `columns`.
+    pub fn of(columns: &SampleColumns) -> Option<Self> {
+        let float = columns.ts_ms.last().zip(columns.values.last());
+        let float = float.map(|(&ts_ms, &value)| Self::Float { ts_ms, value });
+        match (float, columns.histograms.last()) {
+            (Some(float), Some(histogram)) if float.ts_ms() >= histogram.ts_ms => Some(float),
+            (_, Some(histogram)) => Some(Self::Histogram(histogram.clone())),
+            (float, None) => float,
+        }
+    }
+
+    /// Its time.
+    pub fn ts_ms(&self) -> i64 {
+        match self {
+            Self::Float { ts_ms, .. } => *ts_ms,
+            Self::Histogram(sample) => sample.ts_ms,
+        }
+    }
+}
+
+/// Values of one label of many series, as numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelIds {
+    /// For each series the index of its value in `values`; series without the label have that of `""`.
+    pub ids: Vec<u32>,
+    /// Each value once.
+    pub values: Vec<Box<str>>,
+}
+
+impl LabelIds {
+    /// Numbers values in the order in which they first occur.
+    pub fn of<'v>(labels: impl Iterator<Item = &'v str>) -> Self {
+        let mut known = HashMap::new();
+        let mut values: Vec<Box<str>> = Vec::new();
+        let number = |value: &'v str| {
+            *known.entry(value).or_insert_with(|| {
+                values.push(value.into());
+                (values.len() - 1) as u32
+            })
+        };
+        let ids = labels.map(number).collect();
+        Self { ids, values }
     }
 }
 

@@ -37,6 +37,12 @@ pub struct TsdbConfig {
     pub label_name_bytes_max: usize,
     /// Longest label value (`LabelTooLong`).
     pub label_value_bytes_max: usize,
+    /// Most exemplars, of all series together; the oldest go first.
+    pub exemplars_max: usize,
+    /// Threads that replay the log on open, at least 1.
+    pub replay_threads: usize,
+    /// A series that nobody has written to for so long may leave the head before the others.
+    pub idle_after: Duration,
     /// The head becomes a block when it spans 1.5 times this.
     pub block_span: Duration,
     /// The head becomes a block when its log is longer than this, whatever it spans: it bounds the time of a restart.
@@ -66,6 +72,9 @@ impl TsdbConfig {
             labels_max: 64,
             label_name_bytes_max: 1024,
             label_value_bytes_max: 4096,
+            exemplars_max: 100_000,
+            replay_threads: 4,
+            idle_after: Duration::from_secs(600),
             block_span: hours(2),
             log_bytes_max: 2 << 30,
             merge_bytes_per_call: 64 << 20,

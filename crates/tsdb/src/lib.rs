@@ -29,12 +29,15 @@ mod plan;
 mod rewrite;
 mod sample;
 mod select;
+mod sink;
+mod source;
 mod tombstones;
 mod tsdb;
 mod upkeep;
 
 pub use config::TsdbConfig;
 pub use error::Error;
+pub use index::LabelStats;
 pub use tsdb::{BlockInfo, Tsdb, TsdbStatus};
 pub use upkeep::Import;
 

@@ -8,9 +8,16 @@ pub(crate) struct Metrics {
     pub(crate) head_series: Gauge,
     pub(crate) series_created: Counter,
     pub(crate) series_removed: Counter,
+    pub(crate) series_evicted: Counter,
     pub(crate) samples_appended: Counter,
     pub(crate) samples_duplicate: Counter,
     pub(crate) metadata_rejected: Counter,
+    pub(crate) records_refused: Counter,
+    pub(crate) exemplars: Gauge,
+    pub(crate) exemplars_appended: Counter,
+    pub(crate) exemplars_out_of_order: Counter,
+    pub(crate) exemplars_too_long: Counter,
+    pub(crate) exemplars_unknown_series: Counter,
     pub(crate) blocks: Gauge,
     pub(crate) blocks_bytes: Gauge,
     pub(crate) cuts: Counter,
@@ -31,10 +38,18 @@ impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help);
         let gauge = |name, help| registry.gauge(name, help);
+        let exemplars_rejected = |reason| {
+            let help = "Exemplars left out, by reason.";
+            registry.counter_with("eino_tsdb_exemplars_rejected_total", help, &[("reason", reason)])
+        };
         Self {
             head_series: gauge("eino_tsdb_head_series", "Series in the head."),
             series_created: counter("eino_tsdb_series_created_total", "Series added to the head."),
             series_removed: counter("eino_tsdb_series_removed_total", "Idle series taken out of the head."),
+            series_evicted: counter(
+                "eino_tsdb_series_evicted_total",
+                "Of the series taken out of the head, those that left before a cut of everything.",
+            ),
             samples_appended: counter("eino_tsdb_samples_appended_total", "Samples accepted."),
             samples_duplicate: counter(
                 "eino_tsdb_samples_duplicate_total",
@@ -44,6 +59,15 @@ impl Metrics {
                 "eino_tsdb_metadata_rejected_total",
                 "Metadata of metric families left out: over 100000 families, or over 16 KiB.",
             ),
+            records_refused: counter(
+                "eino_tsdb_log_records_refused_total",
+                "Intact log records that could not be read on replay; their segments are put aside.",
+            ),
+            exemplars: gauge("eino_tsdb_exemplars", "Exemplars in memory."),
+            exemplars_appended: counter("eino_tsdb_exemplars_appended_total", "Exemplars accepted."),
+            exemplars_out_of_order: exemplars_rejected("out_of_order"),
+            exemplars_too_long: exemplars_rejected("too_long"),
+            exemplars_unknown_series: exemplars_rejected("unknown_series"),
             blocks: gauge("eino_tsdb_blocks", "Blocks on disk."),
             blocks_bytes: gauge("eino_tsdb_blocks_bytes", "Bytes of blocks on disk."),
             cuts: counter("eino_tsdb_cuts_total", "Blocks made of the head."),

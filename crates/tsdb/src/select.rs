@@ -1,20 +1,21 @@
 //! Selections: series of the head and of blocks, merged by labels, read one by one.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use model::{LabelSet, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange};
+use model::{LabelIds, LabelSet, LatestSample, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange};
 
 use crate::Error;
 use crate::block::{BlockSet, Held, PAGE_SERIES, Page, Resolution};
 use crate::columns::tidy_up;
 use crate::downsample;
-use crate::head::{Head, Snapshot};
+use crate::head::{Head, HeadSelection};
 use crate::label_order::compare_labels;
 
 /// What a query reads: it does not change any more, whatever happens to the store.
 pub(crate) struct Selection {
     range_ms: TimeRange,
+    head: HeadSelection,
     blocks: Vec<Selecting>,
     series: Vec<Selected>,
     parts: Vec<Part>,
@@ -26,11 +27,14 @@ struct Selecting {
     pages: Vec<Arc<Page>>,
 }
 
+#[derive(Default)]
 struct Selected {
-    labels: LabelSet,
+    /// Those of the head are made when somebody asks.
+    labels: OnceLock<LabelSet>,
     /// First and last of its parts, in the order of writing; the parts in between are linked.
     in_blocks: Option<(u32, u32)>,
-    in_head: Option<Snapshot>,
+    /// Position in `Selection::head`.
+    in_head: Option<u32>,
 }
 
 /// A series in a block.
@@ -51,20 +55,18 @@ impl Selection {
         matchers: &[Matcher],
         range_ms: TimeRange,
     ) -> Result<Self, Error> {
-        let mut selection = Self { range_ms, blocks: Vec::new(), series: Vec::new(), parts: Vec::new() };
+        // Head first: what leaves it in between is in a block by then.
+        let head = head.select(matchers, range_ms);
+        let mut selection =
+            Self { range_ms, head, blocks: Vec::new(), series: Vec::new(), parts: Vec::new() };
         if range_ms.is_empty() {
             return Ok(selection);
         }
-        // Head first: what leaves it in between is in a block by then.
-        let in_head = head.select(matchers, range_ms);
         for held in blocks.state().blocks.iter().filter(|held| held.block.range_ms().overlaps(&range_ms)) {
             selection.add_block(held, matchers)?;
         }
-        let in_head = in_head.into_iter().map(|snapshot| Selected {
-            labels: snapshot.labels.clone(),
-            in_blocks: None,
-            in_head: Some(snapshot),
-        });
+        let in_head = (0..selection.head.len() as u32)
+            .map(|position| Selected { in_head: Some(position), ..Selected::default() });
         selection.merge(in_head.collect());
         Ok(selection)
     }
@@ -87,7 +89,7 @@ impl Selection {
             if let Some(series) = series.filter(|series| page.overlaps(series, self.range_ms)) {
                 let part = self.parts.len() as u32;
                 self.parts.push(Part { block, page: pages.len() as u32 - 1, id, next: None });
-                let labels = series.labels.clone();
+                let labels = series.labels.clone().into();
                 found.push(Selected { labels, in_blocks: Some((part, part)), in_head: None });
             }
         }
@@ -108,7 +110,7 @@ impl Selection {
         let mut left = std::mem::take(&mut self.series).into_iter().peekable();
         let mut right = others.into_iter().peekable();
         while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
-            match compare_labels(one.labels.as_bytes(), other.labels.as_bytes()) {
+            match compare_labels(one.labels(&self.head).as_bytes(), other.labels(&self.head).as_bytes()) {
                 Ordering::Less => merged.extend(left.next()),
                 Ordering::Greater => merged.extend(right.next()),
                 Ordering::Equal => merged.extend(left.next().zip(right.next()).map(|(mut one, other)| {
@@ -148,13 +150,20 @@ impl Selection {
     }
 }
 
+impl Selected {
+    fn labels(&self, head: &HeadSelection) -> &LabelSet {
+        let of_head = || self.in_head.map(|position| head.label_set(position as usize));
+        self.labels.get_or_init(|| of_head().unwrap_or_default())
+    }
+}
+
 impl SeriesSet for Selection {
     fn len(&self) -> usize {
         self.series.len()
     }
 
     fn labels(&self, index: usize) -> &LabelSet {
-        &self.series[index].labels
+        self.series[index].labels(&self.head)
     }
 
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
@@ -165,14 +174,31 @@ impl SeriesSet for Selection {
             self.read_part(part, out)?;
             next = part.next;
         }
-        if let Some(snapshot) = &selected.in_head {
-            if let Some(frozen) = &snapshot.frozen {
-                frozen.read(self.range_ms, out)?;
-            }
-            snapshot.live.read(self.range_ms, out)?;
+        if let Some(position) = selected.in_head {
+            self.head
+                .read(position as usize, out)
+                .map_err(|error| SourceError::Corrupt { path: "head".into(), detail: error.to_string() })?;
         }
         tidy_up(self.range_ms, out);
         Ok(())
+    }
+
+    fn read_latest(&self, index: usize) -> Result<Option<LatestSample>, SourceError> {
+        let selected = self.series.get(index).filter(|selected| selected.in_blocks.is_none());
+        let in_head = selected.and_then(|selected| selected.in_head);
+        if let Some(latest) = in_head.and_then(|position| self.head.latest(position as usize)) {
+            return Ok(Some(latest));
+        }
+        let mut columns = SampleColumns::default();
+        self.read(index, &mut columns)?;
+        Ok(LatestSample::of(&columns))
+    }
+
+    fn label_ids(&self, name: &str) -> LabelIds {
+        if self.blocks.is_empty() {
+            return self.head.label_ids(name);
+        }
+        LabelIds::of((0..self.len()).map(|index| self.labels(index).get(name).unwrap_or_default()))
     }
 
     fn infos(&self) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! The store against an oracle, its limits, and damaged files.
 
+mod kinds;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -350,6 +352,36 @@ fn the_head_becomes_a_block_when_it_spans_enough() {
     store.db.maintain().unwrap();
     assert_eq!((store.db.status().blocks, store.db.status().head_samples), (1, 0));
     assert_eq!(store.samples(&up).len(), 3);
+}
+
+/// A tenth of the series is replaced every minute: the head holds the live ones and those of the last minutes.
+#[test]
+fn churn_does_not_grow_the_head() {
+    const LIVE: i64 = 2_000;
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    let mut largest = 0;
+    for minute in 0..60_i64 {
+        let mut batch = MetricBatch::new();
+        for n in 0..LIVE {
+            // Series n is replaced when the minute's last digit is n's.
+            let generation = (minute + 9 - n % 10) / 10;
+            let labels = labels("churn", &[("n", &n.to_string()), ("generation", &generation.to_string())]);
+            batch.start_series_canonical(labels.as_ref());
+            batch.push_sample(NOW_MS + minute * 60_000, minute as f64);
+        }
+        assert_eq!(store.db.append(&batch).unwrap().accepted, LIVE as u64);
+        store.clock.advance(Duration::from_secs(60));
+        store.db.maintain().unwrap();
+        largest = largest.max(store.db.status().head_series);
+    }
+    // Those of the last eleven minutes, and a thousand, below which it is not worth a block.
+    let bound = LIVE + 11 * LIVE / 10 + 1_000;
+    assert!(largest <= bound as u64, "{largest} series for {LIVE} live ones");
+    let all = store.dump(&[], TimeRange::ALL);
+    assert_eq!(all.values().map(Vec::len).sum::<usize>(), 60 * LIVE as usize, "nothing is lost");
+    drop(store);
+    assert_eq!(open(dir.path()).dump(&[], TimeRange::ALL), all);
 }
 
 #[test]

@@ -1,27 +1,22 @@
 //! The store as others see it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use clock::Clock;
 use eino_metrics_core::Registry;
-use log::{Log, LogConfig};
-use model::{
-    Appended, Matcher, MetricBatch, MetricMetadata, MetricSink, MetricSource, SampleColumns, SeriesSet,
-    SinkError, SourceError, TimeRange,
-};
-use roaring::RoaringBitmap;
-use tracing::{info, warn};
+use log::{Log, LogConfig, SegmentId};
+use model::{MetricMetadata, SampleColumns, TimeRange};
+use tracing::info;
 
-use crate::block::{Block, BlockSet, Held, Resolution};
+use crate::block::{BlockSet, Held, Resolution};
 use crate::columns::tidy_up;
 use crate::config::to_ms;
-use crate::head::{Head, Limits, Replayer, put_metadata};
-use crate::index::LabelIndex;
+use crate::head::{Cut, Exemplars, Frozen, Head, Replayer, put_exemplars, put_metadata};
+use crate::index::LabelStats;
 use crate::metrics::Metrics;
-use crate::select::Selection;
 use crate::tombstones::Tombstones;
 use crate::upkeep::WorkAtHand;
 use crate::{Error, TsdbConfig};
@@ -29,12 +24,12 @@ use crate::{Error, TsdbConfig};
 /// After a cut for the head's span the next one waits at least this long, so that old samples that keep arriving do not
 /// become a block each.
 const CUT_PAUSE: Duration = Duration::from_secs(600);
-/// Most metric families with metadata.
-const FAMILIES_MAX: usize = 100_000;
 /// Metadata is logged in records of so many families.
 pub(crate) const METADATA_RECORD_FAMILIES: usize = 1_000;
-/// Longest name, help and unit of a family together.
-const METADATA_BYTES_MAX: usize = 16 << 10;
+
+/// Idle series leave early only when there are so many of them, and when they are one in so many.
+const IDLE_SERIES_MIN: u64 = 1_000;
+const IDLE_SHARE: u64 = 10;
 
 /// The metrics store. All methods may be called from many threads.
 pub struct Tsdb {
@@ -44,7 +39,9 @@ pub struct Tsdb {
     pub(crate) log: Log,
     pub(crate) head: Head,
     pub(crate) blocks: BlockSet,
-    metadata: RwLock<BTreeMap<String, MetricMetadata>>,
+    pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,
+    /// Lock order: before the log's.
+    pub(crate) exemplars: Mutex<Exemplars>,
     /// Held while blocks are merged, expired, deleted from. Lock order: before everything else.
     pub(crate) work: Mutex<WorkAtHand>,
     /// Held during cuts. Lock order: after `work`, before everything else.
@@ -52,12 +49,11 @@ pub struct Tsdb {
     log_bytes_at_cut: AtomicU64,
 }
 
-/// Takes a block and the ids asked for; `None` are all.
-type VisitBlock<'v> = dyn FnMut(&Block, Option<&RoaringBitmap>) -> Result<(), Error> + 'v;
-
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
     last_cut: Duration,
+    /// Minute.
+    last_idle_check: u32,
     is_closed: bool,
 }
 
@@ -108,13 +104,25 @@ impl Tsdb {
             disk: config.disk.clone(),
             ..LogConfig::new(config.dir.join("wal"))
         };
-        let mut replayer = Replayer::new(&head);
+        let mut exemplars = Exemplars::new(config.exemplars_max);
         // The log first: it locks the directory.
-        let opened = Log::open(log_config, clock.clone(), registry, &mut |position, record| {
-            replayer.record(position, record)
-        });
-        let metadata = replayer.metadata;
-        let (log, recovery) = opened?;
+        let locked = Log::lock(log_config)?;
+        let (log, recovery, found) = std::thread::scope(|scope| {
+            let metadata = BTreeMap::new();
+            let threads = config.replay_threads;
+            let minute = minute_of(start);
+            let mut replayer = Replayer::start(scope, &head, &mut exemplars, metadata, threads, minute);
+            let opened = locked.open(SegmentId(0), clock.clone(), registry, &mut |position, record| {
+                replayer.record(position, record)
+            });
+            let found = replayer.finish(&head);
+            opened.map(|(log, recovery)| (log, recovery, found))
+        })?;
+        for segment in &found.bad_segments {
+            log.quarantine(*segment)?;
+        }
+        metrics.records_refused.add(found.refused);
+        let metadata = found.metadata;
         let tombstones = Tombstones::load(&config.disk, &config.dir, &metrics)?;
         metrics.tombstones.set(tombstones.len() as f64);
         let cache_bytes_max = config.index_cache_bytes_max;
@@ -135,6 +143,7 @@ impl Tsdb {
             upkeep: Mutex::new(Upkeep { last_cut: clock.monotonic(), ..Upkeep::default() }),
             log_bytes_at_cut: AtomicU64::new(0),
             metadata: RwLock::new(metadata),
+            exemplars: Mutex::new(exemplars),
             config,
             clock,
             metrics,
@@ -163,7 +172,8 @@ impl Tsdb {
             return Ok(());
         }
         self.metrics.head_series.set(self.head.status().series as f64);
-        let cut = if self.is_time_to_cut(&upkeep)? { self.cut(&mut upkeep) } else { Ok(()) };
+        let cut =
+            if self.is_time_to_cut(&upkeep)? { self.cut(&mut upkeep) } else { self.evict_idle(&mut upkeep) };
         drop(upkeep);
         // A failed cut must not keep space from being freed.
         let kept = self.keep_blocks();
@@ -205,6 +215,11 @@ impl Tsdb {
             block_bytes: self.blocks.bytes(),
             log_bytes: self.log.disk_bytes().unwrap_or_default(),
         }
+    }
+
+    /// Which names and values the head's series have most, `limit` of each kind.
+    pub fn label_stats(&self, limit: usize) -> LabelStats {
+        self.head.labels().index.stats(limit)
     }
 
     /// The blocks, in the order of writing.
@@ -256,19 +271,11 @@ impl Tsdb {
         let segment = self.log.rotate()?;
         let families: Vec<_> = self.read_metadata().values().cloned().collect();
         self.log_metadata(&families)?;
-        let frozen = self.head.freeze();
-        let mut new = self.blocks.create(&[], Resolution::Raw)?;
-        let mut columns = SampleColumns::default();
-        for (labels, data) in &frozen {
-            columns.clear();
-            data.read(TimeRange::ALL, &mut columns)
-                .map_err(|error| Error::corrupt(&self.config.dir, error))?;
-            tidy_up(TimeRange::ALL, &mut columns);
-            new.writer.push(labels, &columns)?;
-        }
-        self.blocks.commit(new, &[], &[], &self.metrics)?;
+        self.log_exemplars()?;
+        let frozen = self.head.freeze(Cut::Everything);
+        self.write_block(&frozen)?;
         drop(frozen);
-        self.metrics.series_removed.add(self.head.thaw());
+        self.metrics.series_removed.add(self.head.thaw(Cut::Everything));
         self.metrics.head_series.set(self.head.status().series as f64);
         self.metrics.cuts.inc();
         self.log.remove_before(segment)?;
@@ -276,11 +283,70 @@ impl Tsdb {
         Ok(())
     }
 
+    fn write_block(&self, frozen: &Frozen<'_>) -> Result<(), Error> {
+        let mut new = self.blocks.create(&[], Resolution::Raw)?;
+        let mut columns = SampleColumns::default();
+        for (labels, data) in frozen.iter() {
+            columns.clear();
+            data.read(TimeRange::ALL, &mut columns)
+                .map_err(|error| Error::corrupt(&self.config.dir, error))?;
+            tidy_up(TimeRange::ALL, &mut columns);
+            new.writer.push(&labels, &columns)?;
+        }
+        self.blocks.commit(new, &[], &[], &self.metrics)?;
+        Ok(())
+    }
+
+    /// Moves the series that nobody writes to any more into a block, when they are many: the memory of the head is for
+    /// live ones. Their samples stay in the log until the next cut, and come back for a while after a restart.
+    fn evict_idle(&self, upkeep: &mut Upkeep) -> Result<(), Error> {
+        let minute = self.minute();
+        if upkeep.last_idle_check == minute {
+            return Ok(());
+        }
+        upkeep.last_idle_check = minute;
+        let idle_minutes = u32::try_from(self.config.idle_after.as_secs() / 60).unwrap_or(u32::MAX);
+        let cut = Cut::IdleSince(minute.saturating_sub(idle_minutes));
+        let idle = self.head.count(cut);
+        if idle < IDLE_SERIES_MIN || idle * IDLE_SHARE < self.head.status().series {
+            return Ok(());
+        }
+        let frozen = self.head.freeze(cut);
+        self.write_block(&frozen)?;
+        drop(frozen);
+        let removed = self.head.thaw(cut);
+        info!(series = removed, "idle series left the head");
+        self.metrics.series_removed.add(removed);
+        self.metrics.series_evicted.add(removed);
+        self.metrics.head_series.set(self.head.status().series as f64);
+        Ok(())
+    }
+
+    pub(crate) fn read_exemplars(&self) -> MutexGuard<'_, Exemplars> {
+        self.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The minute now, on a clock that never jumps.
+    pub(crate) fn minute(&self) -> u32 {
+        minute_of(self.clock.monotonic())
+    }
+
+    /// Repeats all exemplars in the log: earlier segments are about to go.
+    fn log_exemplars(&self) -> Result<(), Error> {
+        let exemplars = self.read_exemplars();
+        let mut record = Vec::new();
+        for exemplars in exemplars.all().chunks(1_000) {
+            put_exemplars(exemplars.iter().map(|(labels, exemplar)| (labels, exemplar)), &mut record);
+            self.log.append(&record)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn read_metadata(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, MetricMetadata>> {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_metadata(&self, families: &[MetricMetadata]) -> Result<(), Error> {
+    pub(crate) fn log_metadata(&self, families: &[MetricMetadata]) -> Result<(), Error> {
         let mut record = Vec::new();
         for families in families.chunks(METADATA_RECORD_FAMILIES) {
             put_metadata(families.iter(), &mut record);
@@ -288,128 +354,9 @@ impl Tsdb {
         }
         Ok(())
     }
-
-    /// Logs and remembers what is new in the metadata of a batch. Metadata over a limit is counted and left out: it
-    /// is no reason to refuse samples.
-    fn append_metadata(&self, batch: &[MetricMetadata]) -> Result<(), Error> {
-        let is_new = |known: &BTreeMap<String, MetricMetadata>, metadata: &MetricMetadata| {
-            known.get(&metadata.family) != Some(metadata)
-        };
-        let known = self.read_metadata();
-        if !batch.iter().any(|metadata| is_new(&known, metadata)) {
-            return Ok(());
-        }
-        drop(known);
-        // Held over the write to the log, so that a cut, which repeats all metadata in the segment it starts, either
-        // sees the new ones here or comes before their record.
-        let mut known = self.metadata.write().unwrap_or_else(PoisonError::into_inner);
-        let room = FAMILIES_MAX.saturating_sub(known.len());
-        let new: Vec<_> = batch.iter().filter(|metadata| is_new(&known, metadata)).collect();
-        let fits = |metadata: &&&MetricMetadata| {
-            metadata.family.len() + metadata.help.len() + metadata.unit.len() <= METADATA_BYTES_MAX
-        };
-        let accepted: Vec<MetricMetadata> =
-            new.iter().filter(fits).take(room).map(|new| (*new).clone()).collect();
-        self.metrics.metadata_rejected.add((new.len() - accepted.len()) as u64);
-        self.log_metadata(&accepted)?;
-        known.extend(accepted.into_iter().map(|metadata| (metadata.family.clone(), metadata)));
-        Ok(())
-    }
-
-    /// The head's label index, when the head may have samples in `range_ms`.
-    fn head_index(&self, range_ms: TimeRange) -> Option<std::sync::RwLockReadGuard<'_, LabelIndex>> {
-        let (min_ms, max_ms) = self.head.status().times_ms?;
-        TimeRange::new(min_ms, max_ms.saturating_add(1)).overlaps(&range_ms).then(|| self.head.index())
-    }
-
-    /// Runs `visit` on every block that may have samples in `range_ms`, with the ids of the series that pass any of
-    /// `selectors`, or `None` where that is all of them.
-    fn visit_blocks(
-        &self,
-        selectors: &[Vec<Matcher>],
-        range_ms: TimeRange,
-        visit: &mut VisitBlock<'_>,
-    ) -> Result<(), Error> {
-        for held in self.blocks.state().blocks.iter().filter(|held| held.block.range_ms().overlaps(&range_ms))
-        {
-            let gone = held.deleted.gone();
-            if selectors.is_empty() && gone.is_empty() {
-                visit(&held.block, None)?;
-                continue;
-            }
-            let all = [Vec::new()];
-            let selectors = if selectors.is_empty() { &all } else { selectors };
-            for selector in selectors {
-                visit(&held.block, Some(&(held.block.select(selector)? - gone)))?;
-            }
-        }
-        Ok(())
-    }
 }
 
-impl MetricSink for Tsdb {
-    fn append(&self, batch: &MetricBatch) -> Result<Appended, SinkError> {
-        self.append_metadata(&batch.metadata)?;
-        let limits = Limits { config: &self.config, now_ms: self.clock.unix_ms() };
-        let outcome = self.head.append(batch, &limits, &self.log)?;
-        if outcome.series_created > 0 {
-            self.metrics.series_created.add(outcome.series_created);
-            self.metrics.head_series.set(self.head.status().series as f64);
-        }
-        self.metrics.samples_duplicate.add(outcome.duplicates);
-        self.metrics.count(&outcome.appended);
-        Ok(outcome.appended)
-    }
-}
-
-impl MetricSource for Tsdb {
-    fn select(&self, matchers: &[Matcher], range_ms: TimeRange) -> Result<Box<dyn SeriesSet>, SourceError> {
-        let selection = Selection::new(&self.head, &self.blocks, matchers, range_ms);
-        Ok(Box::new(selection.inspect_err(|error| warn!(%error, "selection failed"))?))
-    }
-
-    fn label_names(
-        &self,
-        selectors: &[Vec<Matcher>],
-        range_ms: TimeRange,
-    ) -> Result<Vec<String>, SourceError> {
-        let mut names = BTreeSet::new();
-        if let Some(index) = self.head_index(range_ms) {
-            if selectors.is_empty() {
-                names.extend(index.names().map(str::to_owned));
-            }
-            for selector in selectors {
-                names.extend(index.names_among(&index.select(selector)).map(str::to_owned));
-            }
-        }
-        self.visit_blocks(selectors, range_ms, &mut |block, ids| block.label_names(ids, &mut names))?;
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        selectors: &[Vec<Matcher>],
-        range_ms: TimeRange,
-    ) -> Result<Vec<String>, SourceError> {
-        let mut values = BTreeSet::new();
-        if let Some(index) = self.head_index(range_ms) {
-            if selectors.is_empty() {
-                values.extend(index.values(name).map(str::to_owned));
-            }
-            for selector in selectors {
-                values.extend(index.values_among(name, &index.select(selector)).map(str::to_owned));
-            }
-        }
-        self.visit_blocks(selectors, range_ms, &mut |block, ids| block.label_values(name, ids, &mut values))?;
-        Ok(values.into_iter().collect())
-    }
-
-    fn metadata(&self, family: Option<&str>) -> Result<Vec<MetricMetadata>, SourceError> {
-        let known = self.read_metadata();
-        Ok(match family {
-            Some(family) => known.get(family).cloned().into_iter().collect(),
-            None => known.values().cloned().collect(),
-        })
-    }
+/// Minutes of a clock's monotonic time.
+fn minute_of(monotonic: Duration) -> u32 {
+    u32::try_from(monotonic.as_secs() / 60).unwrap_or(u32::MAX)
 }

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::{Disk, Map};
-use model::{MatchOp, Matcher, SampleColumns, TimeRange};
+use model::{Matcher, SampleColumns, TimeRange};
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::cache::{PageBudget, PageCache};
 use super::directory::{Directory, LabelPlace, PagePlace};
 use super::footer::{FOOTER_BYTES, Footer};
-use super::labels::{Section, Values};
+use super::labels::Section;
 use super::old::OldIndex;
 use super::page::{PAGE_SERIES, Page, PageSeries};
 use super::{HEADER_BYTES, MAGIC, Resolution, VERSION, header};
-use crate::index::{Plan, passes_everything, plan};
+use crate::index::{Places, Test};
 use crate::{Error, chunk};
 
 /// A block on disk. Shared by whoever reads it; it stays readable after its file has been removed.
@@ -149,7 +149,7 @@ impl Block {
             matchers.iter().partition(|matcher| matcher.matches_empty());
         let mut result: Option<RoaringBitmap> = None;
         for matcher in intersecting {
-            let passing = self.having_value(matcher)?;
+            let passing = self.with_value(matcher, true)?;
             result = Some(match result {
                 Some(so_far) => so_far & passing,
                 None => passing,
@@ -162,8 +162,8 @@ impl Block {
             Some(result) => result,
             None => self.all(),
         };
-        for matcher in subtracting.into_iter().filter(|matcher| !passes_everything(matcher)) {
-            result -= self.failing(matcher)?;
+        for matcher in subtracting {
+            result -= self.with_value(matcher, false)?;
         }
         Ok(result)
     }
@@ -285,42 +285,27 @@ impl Block {
         all
     }
 
-    /// Series with a value that passes a matcher which `""` does not pass.
-    fn having_value(&self, matcher: &Matcher) -> Result<RoaringBitmap, Error> {
+    /// Series that have the matcher's label, with a value that passes, or with one that does not.
+    fn with_value(&self, matcher: &Matcher, passes: bool) -> Result<RoaringBitmap, Error> {
         let Some(section) = self.section(matcher.name())? else { return Ok(RoaringBitmap::new()) };
-        let mut passing = Vec::new();
-        match plan(matcher) {
-            Plan::Values(wanted) => {
+        let test = Test::of(matcher);
+        let mut found = Vec::new();
+        match test.places(passes) {
+            Places::These(wanted) => {
                 for value in wanted {
-                    passing.extend(self.sound(section.find(value))?);
+                    found.extend(self.sound(section.find(value))?);
                 }
             }
-            Plan::Prefix { prefix, is_enough } => {
+            Places::From(prefix) => {
                 let mut values = self.sound(section.values_from(prefix))?;
                 while self.sound(values.next())? && values.value().starts_with(prefix.as_bytes()) {
-                    if is_enough || matcher.matches(self.sound(values.text())?) {
-                        passing.push(self.sound(values.postings())?);
+                    if test.answers(self.sound(values.text())?, passes) {
+                        found.push(self.sound(values.postings())?);
                     }
                 }
             }
         }
-        Ok(passing.union())
-    }
-
-    /// Series with a value that fails a matcher which `""` passes.
-    fn failing(&self, matcher: &Matcher) -> Result<RoaringBitmap, Error> {
-        let Some(section) = self.section(matcher.name())? else { return Ok(RoaringBitmap::new()) };
-        if matcher.op() == MatchOp::NotEqual {
-            return Ok(self.sound(section.find(matcher.value()))?.unwrap_or_default());
-        }
-        let mut failing = Vec::new();
-        let mut values: Values<'_> = section.values();
-        while self.sound(values.next())? {
-            if !matcher.matches(self.sound(values.text())?) {
-                failing.push(self.sound(values.postings())?);
-            }
-        }
-        Ok(failing.union())
+        Ok(found.union())
     }
 
     fn is_used(&self, section: &LabelSection, among: Option<&RoaringBitmap>) -> Result<bool, Error> {

@@ -68,6 +68,21 @@ pub(super) fn unscale(mantissas: &[i64], exponent: u8, out: &mut Vec<f64>) -> Re
     Ok(())
 }
 
+/// The mantissa of `value` at an exponent, if it is such a decimal.
+#[inline]
+pub(crate) fn mantissa_at(value: f64, exponent: u8) -> Option<i64> {
+    mantissa(value, power(exponent)?)
+}
+
+/// The value of a mantissa; of an exponent that is none, NaN.
+#[inline]
+pub(crate) fn unscaled(mantissa: i64, exponent: u8) -> f64 {
+    match exponent {
+        0 => mantissa as f64,
+        _ => power(exponent).map_or(f64::NAN, |power| mantissa as f64 / power),
+    }
+}
+
 fn power(exponent: u8) -> Option<f64> {
     POWERS.get(usize::from(exponent)).copied()
 }

@@ -15,7 +15,7 @@
 
 mod bits;
 mod column;
-mod decimal;
+pub(crate) mod decimal;
 mod encode;
 mod histogram;
 mod values;

@@ -1,24 +1,23 @@
 //! The write path of the head.
+//!
+//! ```text
+//! batch ─▶ hash labels ─▶ group by shard ─▶ per shard: find series ─▶ create the missing ones, all at once
+//!                                                      ─▶ verdict per sample ─▶ log records ─▶ unlock
+//! ```
 
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
 
 use log::Log;
-use model::{Appended, LabelSetRef, METRIC_NAME, MetricBatch, RejectReason, SeriesRef};
+use model::{Appended, LabelSetRef, MetricBatch, RejectReason, SeriesRef};
 
-use super::record::{Logged, put_samples};
+use super::limits::Limits;
+use super::record::{Logged, LoggedHistograms};
 use super::series::{Rules, Series, Verdict};
 use super::shard::Shard;
 use super::{Head, SHARDS, join_id, shard_of};
-use crate::config::to_ms;
+use crate::Error;
 use crate::sample::Sample;
-use crate::{Error, TsdbConfig};
-
-/// What a batch is held against.
-pub(crate) struct Limits<'c> {
-    pub(crate) config: &'c TsdbConfig,
-    pub(crate) now_ms: i64,
-}
 
 /// What became of a batch, beyond the caller's answer.
 #[derive(Debug, Default)]
@@ -31,6 +30,14 @@ pub(crate) struct Outcome {
     newest_ms: Option<i64>,
 }
 
+/// A series of a batch.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u64,
+    /// Position in the batch.
+    index: u32,
+}
+
 impl Head {
     /// Appends a batch; when it returns `Ok`, what is accepted is in the log.
     pub(crate) fn append(
@@ -39,85 +46,139 @@ impl Head {
         limits: &Limits<'_>,
         log: &Log,
     ) -> Result<Outcome, Error> {
-        let mut by_shard: [Vec<(u64, SeriesRef<'_>)>; SHARDS] = Default::default();
-        let expected = batch.series_count() / SHARDS + batch.series_count() / 64;
-        by_shard.iter_mut().for_each(|part| part.reserve(expected));
-        for series in batch.series() {
-            let hash = self.hash(series.labels);
-            if let Some(part) = by_shard.get_mut(shard_of(hash)) {
-                part.push((hash, series));
-            }
-        }
+        let (entries, ends) = self.group_by_shard(batch);
         let mut outcome = Outcome::default();
         let start = self.next_start.fetch_add(7, Ordering::Relaxed) as usize;
-        let mut failure = None;
+        let mut result = Ok(());
         for number in (0..SHARDS).map(|step| (start + step) % SHARDS) {
-            let part = by_shard.get(number).map(Vec::as_slice).unwrap_or_default();
+            let from = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or_default();
+            let part = ends.get(number).and_then(|end| entries.get(from..*end)).unwrap_or_default();
             if part.is_empty() {
                 continue;
             }
-            if let Err(error) = self.append_part(number, part, limits, log, &mut outcome) {
-                failure = Some(error);
+            result = self.append_part(&Part { number, batch, entries: part, limits, log }, &mut outcome);
+            if result.is_err() {
                 break;
             }
         }
         self.samples.fetch_add(outcome.added, Ordering::Relaxed);
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(outcome),
+        result.map(|()| outcome)
+    }
+
+    /// The series of a batch, those of one shard together, and where each shard's end.
+    fn group_by_shard(&self, batch: &MetricBatch) -> (Vec<Entry>, [usize; SHARDS]) {
+        let hashes: Vec<u64> = batch.series().map(|series| self.hash(series.labels)).collect();
+        let mut ends = [0; SHARDS];
+        for hash in &hashes {
+            if let Some(end) = ends.get_mut(shard_of(*hash)) {
+                *end += 1;
+            }
         }
+        let mut next = [0; SHARDS];
+        let mut sum = 0;
+        for (end, next) in ends.iter_mut().zip(&mut next) {
+            *next = sum;
+            sum += *end;
+            *end = sum;
+        }
+        let mut entries = vec![Entry { hash: 0, index: 0 }; hashes.len()];
+        for (index, hash) in (0..).zip(hashes) {
+            if let Some(next) = next.get_mut(shard_of(hash))
+                && let Some(place) = entries.get_mut(*next)
+            {
+                *place = Entry { hash, index };
+                *next += 1;
+            }
+        }
+        (entries, ends)
     }
 
     pub(super) fn hash(&self, labels: LabelSetRef<'_>) -> u64 {
         self.hasher.hash_one(labels.as_bytes())
     }
 
-    fn append_part(
-        &self,
-        number: usize,
-        part: &[(u64, SeriesRef<'_>)],
-        limits: &Limits<'_>,
-        log: &Log,
-        outcome: &mut Outcome,
-    ) -> Result<(), Error> {
-        let rules = limits.rules();
-        let mut guard = self.shard(number);
+    fn append_part(&self, part: &Part<'_>, outcome: &mut Outcome) -> Result<(), Error> {
+        let rules = part.limits.rules();
+        let mut guard = self.shard(part.number);
         let shard = &mut *guard;
-        shard.logged.clear();
-        for (hash, entry) in part {
-            if !entry.histograms.is_empty() {
-                let example = || format!("native histograms of {} are not stored yet", entry.labels);
-                outcome.appended.reject(RejectReason::Unsupported, entry.histograms.len() as u64, example);
+        let mut slots = std::mem::take(&mut shard.scratch.slots);
+        self.find_or_create(part, shard, &mut slots, outcome);
+        for (entry, slot) in part.entries.iter().zip(&slots) {
+            if let (Some(series), Some(slot)) = (part.series(*entry), *slot) {
+                append_floats(shard, slot, &series, rules, part.limits, outcome);
+                if !series.histograms.is_empty() {
+                    append_histograms(shard, slot, &series, rules, part.limits, outcome);
+                }
             }
-            if entry.ts_ms.is_empty() {
-                continue;
-            }
-            let slot = match shard.find(*hash, entry.labels.as_bytes()) {
-                Some(slot) => slot,
-                None => match self.admit(entry, limits) {
-                    Ok(()) => {
-                        outcome.series_created += 1;
-                        self.create(number, shard, *hash, entry.labels)
-                    }
-                    Err((reason, example)) => {
-                        outcome.appended.reject(reason, entry.ts_ms.len() as u64, || example);
-                        continue;
-                    }
-                },
-            };
-            append_entry(shard, slot, entry, rules, limits, outcome);
         }
+        shard.scratch.slots = slots;
         // Before the lock is released: a cut resets the bounds shard by shard.
         self.widen(outcome.oldest_ms, outcome.newest_ms);
-        write_log(number, shard, log)
+        self.write_log(part.number, shard, part.log)
     }
 
-    pub(super) fn create(&self, number: usize, shard: &mut Shard, hash: u64, labels: LabelSetRef<'_>) -> u32 {
-        let born = self.births.fetch_add(1, Ordering::AcqRel) + 1;
-        let slot = shard.insert(Series::new(labels.to_owned(), hash, born));
-        self.index_mut().insert(join_id(number, slot), labels);
-        self.series.fetch_add(1, Ordering::Relaxed);
-        slot
+    /// Fills `slots`: one for each entry of the part, none where the series was refused.
+    fn find_or_create(
+        &self,
+        part: &Part<'_>,
+        shard: &mut Shard,
+        slots: &mut Vec<Option<u32>>,
+        outcome: &mut Outcome,
+    ) {
+        slots.clear();
+        let mut missing = Vec::new();
+        let labels = self.labels();
+        for (place, entry) in part.entries.iter().enumerate() {
+            let Some(series) = part.series(*entry) else {
+                slots.push(None);
+                continue;
+            };
+            let is_it = |slot| labels.are(join_id(part.number, slot), series.labels.as_bytes());
+            let slot = shard.find(entry.hash, is_it);
+            if slot.is_none() && series.sample_count() > 0 {
+                missing.push((place, *entry, series));
+            }
+            slots.push(slot);
+        }
+        drop(labels);
+        if missing.is_empty() {
+            return;
+        }
+        let room = (part.limits.config.series_max as u64).saturating_sub(self.series.load(Ordering::Relaxed));
+        let mut created = 0;
+        let mut labels = self.labels_mut();
+        for (place, entry, series) in missing {
+            let is_it = |slot| labels.are(join_id(part.number, slot), series.labels.as_bytes());
+            let mut slot = shard.find(entry.hash, is_it);
+            if slot.is_none() {
+                let admitted = part.limits.admit(&series).and_then(|()| {
+                    let series_max = part.limits.config.series_max;
+                    let example = || format!("new series {} over series_max = {series_max}", series.labels);
+                    if created < room { Ok(()) } else { Err((RejectReason::TooManySeries, example())) }
+                });
+                match admitted {
+                    Ok(()) => {
+                        let new =
+                            shard.insert(Series::new(entry.hash, self.next_birth(), part.limits.minute));
+                        labels.insert(join_id(part.number, new), series.labels);
+                        created += 1;
+                        slot = Some(new);
+                    }
+                    Err((reason, example)) => {
+                        outcome.appended.reject(reason, series.sample_count() as u64, || example);
+                    }
+                }
+            }
+            if let Some(found) = slots.get_mut(place) {
+                *found = slot;
+            }
+        }
+        self.series.fetch_add(created, Ordering::Relaxed);
+        outcome.series_created += created;
+    }
+
+    pub(super) fn next_birth(&self) -> u64 {
+        self.births.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     pub(super) fn widen(&self, oldest_ms: Option<i64>, newest_ms: Option<i64>) {
@@ -128,28 +189,56 @@ impl Head {
             self.newest_ms.fetch_max(newest_ms, Ordering::AcqRel);
         }
     }
+}
 
-    /// Whether the series may be created.
-    fn admit(&self, entry: &SeriesRef<'_>, limits: &Limits<'_>) -> Result<(), (RejectReason, String)> {
-        check_labels(entry.labels, limits.config)?;
-        // A series none of whose samples can stay would only take memory; one reason stands for all of them.
-        let rules = limits.rules();
-        let refusal = entry.ts_ms.iter().try_fold(None, |first, &ts_ms| {
-            rules.refusal(ts_ms).map(|reason| first.or(Some((reason, ts_ms))))
-        });
-        if let Some(Some((reason, ts_ms))) = refusal {
-            return Err((reason, limits.example(reason, entry.labels, ts_ms, None)));
-        }
-        let series_max = limits.config.series_max;
-        if self.series.load(Ordering::Relaxed) >= series_max as u64 {
-            let example = format!("new series {} over series_max = {series_max}", entry.labels);
-            return Err((RejectReason::TooManySeries, example));
-        }
-        Ok(())
+/// One shard's part of a batch.
+struct Part<'b> {
+    number: usize,
+    batch: &'b MetricBatch,
+    entries: &'b [Entry],
+    limits: &'b Limits<'b>,
+    log: &'b Log,
+}
+
+impl<'b> Part<'b> {
+    #[inline]
+    fn series(&self, entry: Entry) -> Option<SeriesRef<'b>> {
+        self.batch.get(entry.index as usize)
     }
 }
 
-fn append_entry(
+impl Outcome {
+    #[inline]
+    fn added(&mut self, ts_ms: i64) {
+        self.added += 1;
+        self.oldest_ms = Some(self.oldest_ms.map_or(ts_ms, |oldest| oldest.min(ts_ms)));
+        self.newest_ms = Some(self.newest_ms.map_or(ts_ms, |newest| newest.max(ts_ms)));
+    }
+
+    /// Notes the verdict on a sample, and answers whether it is accepted.
+    #[inline]
+    fn judged(
+        &mut self,
+        verdict: Verdict,
+        ts_ms: i64,
+        newest_ms: Option<i64>,
+        labels: LabelSetRef<'_>,
+        limits: &Limits<'_>,
+    ) -> bool {
+        match verdict {
+            Verdict::Added => self.added(ts_ms),
+            Verdict::Same => self.duplicates += 1,
+            Verdict::Rejected(reason) => {
+                self.appended.reject(reason, 1, || limits.example(reason, labels, ts_ms, newest_ms));
+                return false;
+            }
+        }
+        self.appended.accepted += 1;
+        true
+    }
+}
+
+fn append_floats(
     shard: &mut Shard,
     slot: u32,
     entry: &SeriesRef<'_>,
@@ -157,125 +246,43 @@ fn append_entry(
     limits: &Limits<'_>,
     outcome: &mut Outcome,
 ) {
-    let mut logged = std::mem::take(&mut shard.logged);
+    let mut logged = std::mem::take(&mut shard.scratch.floats);
     if let Some(series) = shard.get_mut(slot) {
-        for (&ts_ms, &value) in entry.ts_ms.iter().zip(entry.values) {
-            let sample = Sample { ts_ms, value };
-            match series.append(sample, rules) {
-                Verdict::Added => {
-                    outcome.added += 1;
-                    outcome.oldest_ms = Some(outcome.oldest_ms.map_or(ts_ms, |oldest| oldest.min(ts_ms)));
-                    outcome.newest_ms = Some(outcome.newest_ms.map_or(ts_ms, |newest| newest.max(ts_ms)));
-                }
-                Verdict::Same => outcome.duplicates += 1,
-                Verdict::Rejected(reason) => {
-                    let newest_ms = series.newest_ms();
-                    outcome
-                        .appended
-                        .reject(reason, 1, || limits.example(reason, entry.labels, ts_ms, newest_ms));
-                    continue;
-                }
+        series.touched = limits.minute;
+        for (index, (&ts_ms, &value)) in entry.ts_ms.iter().zip(entry.values).enumerate() {
+            let start_ms = entry.start_ms.get(index).copied().unwrap_or_default();
+            let sample = Sample { ts_ms, value, start_ms };
+            let verdict = series.append(sample, rules);
+            if outcome.judged(verdict, ts_ms, series.newest_ms(), entry.labels, limits) {
+                logged.push(Logged { slot, sample });
             }
-            outcome.appended.accepted += 1;
-            logged.push(Logged { slot, sample });
         }
     }
-    shard.logged = logged;
+    shard.scratch.floats = logged;
 }
 
-/// Writes the accepted samples of a part to the log, in as many records as it takes.
-fn write_log(number: usize, shard: &mut Shard, log: &Log) -> Result<(), Error> {
-    let logged = std::mem::take(&mut shard.logged);
-    let mut record = std::mem::take(&mut shard.record);
-    let mut rest = logged.as_slice();
-    let mut outcome = Ok(());
-    while !rest.is_empty() && outcome.is_ok() {
-        let segment = log.current_segment();
-        let count = put_samples(number, shard, rest, segment, &mut record);
-        match log.append_to(segment, &record) {
-            Ok(Some(_position)) => {
-                let (written, unwritten) = rest.split_at(count);
-                for entry in written {
-                    if let Some(series) = shard.get_mut(entry.slot) {
-                        series.logged_in = segment;
-                    }
-                }
-                rest = unwritten;
-            }
-            // Another segment has begun: say the labels again.
-            Ok(None) => {}
-            Err(error) => outcome = Err(error.into()),
-        }
-    }
-    shard.logged = logged;
-    shard.record = record;
-    outcome
-}
-
-impl Limits<'_> {
-    fn rules(&self) -> Rules {
-        Rules {
-            oldest_ms: self.now_ms.saturating_sub(to_ms(self.config.retention)),
-            latest_ms: self.now_ms.saturating_add(to_ms(self.config.future_max)),
-            window_ms: to_ms(self.config.out_of_order_window),
-        }
-    }
-
-    /// A refused sample in words.
-    fn example(
-        &self,
-        reason: RejectReason,
-        labels: LabelSetRef<'_>,
-        ts_ms: i64,
-        newest_ms: Option<i64>,
-    ) -> String {
-        let (now_ms, newest_ms) = (self.now_ms, newest_ms.unwrap_or_default());
-        match reason {
-            RejectReason::OutOfOrder => format!(
-                "sample of {labels} at {ts_ms} ms is over out_of_order_window = {:?} behind the series' newest at {newest_ms} ms",
-                self.config.out_of_order_window
-            ),
-            RejectReason::DuplicateTimestamp => {
-                format!("sample of {labels} at {ts_ms} ms has another value than the one stored at that time")
-            }
-            RejectReason::TooOld => format!(
-                "sample of {labels} at {ts_ms} ms is over retention = {:?} before the server's time {now_ms} ms",
-                self.config.retention
-            ),
-            RejectReason::TooFarInFuture => format!(
-                "sample of {labels} at {ts_ms} ms is over future_max = {:?} ahead of the server's time {now_ms} ms",
-                self.config.future_max
-            ),
-            _ => format!("sample of {labels} has the negative time {ts_ms} ms"),
-        }
-    }
-}
-
-fn check_labels(labels: LabelSetRef<'_>, config: &TsdbConfig) -> Result<(), (RejectReason, String)> {
-    let name = labels.get(METRIC_NAME).unwrap_or_default();
-    if name.is_empty() {
-        return Err((RejectReason::InvalidLabels, format!("series {labels} has no metric name")));
-    }
-    let mut count = 0;
-    for (label, value) in labels.iter() {
-        count += 1;
-        let (bytes, what, limit, setting) = if label.len() > config.label_name_bytes_max {
-            (label.len(), "name", config.label_name_bytes_max, "label_name_bytes_max")
-        } else if value.len() > config.label_value_bytes_max {
-            (value.len(), "value", config.label_value_bytes_max, "label_value_bytes_max")
-        } else {
+fn append_histograms(
+    shard: &mut Shard,
+    slot: u32,
+    entry: &SeriesRef<'_>,
+    rules: Rules,
+    limits: &Limits<'_>,
+    outcome: &mut Outcome,
+) {
+    let Some(series) = shard.get_mut(slot) else { return };
+    let mut samples = Vec::new();
+    for sample in entry.histograms {
+        if let Err(example) = limits.check_histogram(entry.labels, sample) {
+            outcome.appended.reject(RejectReason::InvalidHistogram, 1, || example);
             continue;
-        };
-        let start: String = label.chars().take(64).collect();
-        let example = format!(
-            "a series of {name:.64} has a label {what} of {bytes} bytes ({start}), {setting} = {limit}"
-        );
-        return Err((RejectReason::LabelTooLong, example));
+        }
+        let mut sample = sample.clone();
+        let verdict = series.append_histogram(&mut sample, rules);
+        if outcome.judged(verdict, sample.ts_ms, series.newest_ms(), entry.labels, limits) {
+            samples.push(sample);
+        }
     }
-    if count > config.labels_max {
-        let example =
-            format!("a series of {name:.64} has {count} labels, labels_max = {}", config.labels_max);
-        return Err((RejectReason::TooManyLabels, example));
+    if !samples.is_empty() {
+        shard.scratch.histograms.push(LoggedHistograms { slot, samples });
     }
-    Ok(())
 }

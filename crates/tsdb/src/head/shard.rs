@@ -1,20 +1,28 @@
 //! A part of the head's series, found by the hash of their label bytes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use hashbrown::HashTable;
 
-use super::record::Logged;
+use super::record::{Logged, LoggedHistograms};
 use super::series::Series;
 
-/// Series in slots. Series with equal hashes form a chain.
+/// Series in slots.
 #[derive(Default)]
 pub(super) struct Shard {
-    by_hash: HashMap<u64, u32, BuildHasherDefault<HashIsKey>>,
+    by_hash: HashTable<u32>,
     slots: Vec<Option<Series>>,
     free: Vec<u32>,
-    /// Accepted samples of the batch being appended; here to keep its memory.
-    pub(super) logged: Vec<Logged>,
-    /// The log record being built; likewise.
+    pub(super) scratch: Scratch,
+}
+
+/// What the append of a part of a batch needs for a while; here to keep its memory.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Slot of each entry, or none when its series was refused.
+    pub(super) slots: Vec<Option<u32>>,
+    /// Accepted samples.
+    pub(super) floats: Vec<Logged>,
+    pub(super) histograms: Vec<LoggedHistograms>,
+    /// The log record being built.
     pub(super) record: Vec<u8>,
 }
 
@@ -28,98 +36,66 @@ impl Shard {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Series)> {
+        (0..).zip(&self.slots).filter_map(|(slot, series)| Some((slot, series.as_ref()?)))
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Series)> {
         (0..).zip(&mut self.slots).filter_map(|(slot, series)| Some((slot, series.as_mut()?)))
     }
 
-    /// The slot of the series with these label bytes.
+    /// The slot of the series with this hash that `is_it` says is the one.
     #[inline]
-    pub(super) fn find(&self, hash: u64, labels: &[u8]) -> Option<u32> {
-        let mut next = self.by_hash.get(&hash).copied();
-        while let Some(slot) = next {
-            let series = self.get(slot)?;
-            if series.labels.as_bytes() == labels {
-                return Some(slot);
-            }
-            next = series.next;
-        }
-        None
+    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let is_it = |slot: &u32| self.get(*slot).is_some_and(|series| series.hash == hash) && is_it(*slot);
+        self.by_hash.find(hash, is_it).copied()
     }
 
     /// Adds a series that is not there yet.
-    pub(super) fn insert(&mut self, mut series: Series) -> u32 {
+    pub(super) fn insert(&mut self, series: Series) -> u32 {
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
-        series.next = self.by_hash.insert(series.hash, slot);
+        let hash = series.hash;
         match self.slots.get_mut(slot as usize) {
             Some(place) => *place = Some(series),
             None => self.slots.push(Some(series)),
         }
+        let slots = &self.slots;
+        let rehash = |slot: &u32| {
+            let series = slots.get(*slot as usize).and_then(Option::as_ref);
+            series.map_or(0, |series| series.hash)
+        };
+        self.by_hash.insert_unique(hash, slot, rehash);
         slot
     }
 
     pub(super) fn remove(&mut self, slot: u32) -> Option<Series> {
         let removed = self.slots.get_mut(slot as usize)?.take()?;
+        if let Ok(entry) = self.by_hash.find_entry(removed.hash, |other| *other == slot) {
+            entry.remove();
+        }
         self.free.push(slot);
-        if self.by_hash.get(&removed.hash) == Some(&slot) {
-            match removed.next {
-                Some(next) => self.by_hash.insert(removed.hash, next),
-                None => self.by_hash.remove(&removed.hash),
-            };
-            return Some(removed);
-        }
-        let mut previous = self.by_hash.get(&removed.hash).copied();
-        while let Some(series) = previous.and_then(|previous| self.get_mut(previous)) {
-            if series.next == Some(slot) {
-                series.next = removed.next;
-                break;
-            }
-            previous = series.next;
-        }
         Some(removed)
-    }
-}
-
-/// The key is a hash already.
-#[derive(Default)]
-struct HashIsKey(u64);
-
-impl Hasher for HashIsKey {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        debug_assert!(false, "BUG: keys are u64, not {} bytes", bytes.len());
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::LabelSet;
-
-    fn series(name: &str, hash: u64) -> Series {
-        Series::new(LabelSet::from_pairs([("l", name)]).unwrap(), hash, 0)
-    }
 
     #[test]
     fn equal_hashes_are_told_apart_in_every_order_of_removal() {
-        let names = ["a", "b", "c"];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut shard = Shard::default();
-            let slots = names.map(|name| shard.insert(series(name, 42)));
-            let find = |shard: &Shard, name| shard.find(42, series(name, 42).labels.as_bytes());
-            assert_eq!(names.map(|name| find(&shard, name)), slots.map(Some));
+            let slots = [0, 1, 2].map(|_| shard.insert(Series::new(42, 0, 0)));
+            let find = |shard: &Shard, slot| shard.find(42, |candidate| candidate == slot);
+            assert_eq!(slots.map(|slot| find(&shard, slot)), slots.map(Some));
             for (gone, index) in order.into_iter().enumerate() {
                 assert!(shard.remove(slots[index]).is_some());
-                let left = names.iter().filter(|name| find(&shard, name).is_some()).count();
-                assert_eq!((left, find(&shard, names[index])), (2 - gone, None));
+                let left = slots.iter().filter(|slot| find(&shard, **slot).is_some()).count();
+                assert_eq!((left, find(&shard, slots[index])), (2 - gone, None));
             }
-            assert_eq!(shard.insert(series("d", 42)), slots[order[2]], "slots are used again");
+            assert_eq!(shard.insert(Series::new(42, 0, 0)), slots[order[2]], "slots are used again");
+            assert_eq!(shard.find(43, |_| true), None);
         }
     }
 }
