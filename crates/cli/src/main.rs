@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod completions;
 mod demo;
 mod output;
 mod query;
@@ -13,7 +14,7 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +46,11 @@ enum Command {
     Check(check::CheckArguments),
     /// Runs unit tests of rules
     Test(test_rules::TestArguments),
+    /// Prints a script that completes commands, and metric names and labels of `eino query` from the server
+    Completions(completions::CompletionsArguments),
+    /// What may follow in a query: for the scripts of `completions`
+    #[command(hide = true)]
+    CompleteQuery(completions::CompleteQueryArguments),
     /// One service of the demo's shop
     #[command(hide = true)]
     Shop(shop::ShopArgs),
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
             Command::Trace(arguments) => trace::run(arguments).await,
             Command::Check(arguments) => check::run(&arguments),
             Command::Test(arguments) => test_rules::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),
+            Command::CompleteQuery(arguments) => completions::complete_query(arguments).await,
             Command::Shop(arguments) => shop::run(arguments).await.map(|()| ExitCode::SUCCESS),
         }
     });

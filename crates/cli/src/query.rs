@@ -1,19 +1,39 @@
-//! `eino query`.
+//! `eino query`: PromQL at one moment or over a range, as a table, a chart in the terminal, CSV or JSON.
+
+mod answer;
+mod chart;
+mod csv;
+mod explain;
+mod histogram;
+mod mistake;
+mod number;
+mod palette;
+mod table;
+mod time;
 
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
+use clock::Clock;
+use http::Method;
 use serde_json::Value;
 
 use crate::client::{Client, ServerUrl};
-use crate::output::{Format, print};
+use crate::output::{colour, print};
+use answer::{Answer, Data};
+use palette::Palette;
+use time::When;
 
 const EXAMPLES: &str = "\
 Examples:
   eino query up
   eino query 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))'
-  eino query --time 2026-01-01T00:00:00Z -o json 'sum(up)'";
+  eino query --since 1h 'sum by (job) (rate(http_requests_total[1m]))'       a chart
+  eino query --start 2026-01-01T00:00:00Z --end 2026-01-01T06:00:00Z --step 1m -o csv 'sum(up)'
+  eino query --time 2026-01-01T00:00:00Z -o json 'sum(up)'
+  eino query --explain 'sum(rate(http_requests_total[5m]))'                  where the time goes";
 
-/// Evaluates a PromQL query at one moment.
+/// Evaluates a PromQL query at one moment or over a range.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct QueryArguments {
@@ -21,81 +41,89 @@ pub(crate) struct QueryArguments {
     #[arg(value_name = "PROMQL")]
     query: String,
     /// When: Unix seconds or RFC 3339; now by default
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["start", "end", "since", "step"])]
     time: Option<String>,
+    /// Over a range: its start, Unix seconds or RFC 3339
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    start: Option<String>,
+    /// Over a range: its end; now by default
+    #[arg(long, value_name = "TIME")]
+    end: Option<String>,
+    /// Over a range: how long before its end it starts, as 30m or 1h
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
+    /// Between two points of a range, as 15s; about 160 points by default
+    #[arg(long, value_name = "DURATION")]
+    step: Option<String>,
+    /// The plan: time and samples of each part of the query
+    #[arg(long, conflicts_with = "output")]
+    explain: bool,
     #[command(flatten)]
     server: ServerUrl,
     /// Format of the answer
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum OutputFormat {
+    /// A table at one moment, a chart over a range
+    #[default]
+    Text,
+    /// One line per series
+    Table,
+    /// Lines in the terminal
+    Chart,
+    /// One line per sample
+    Csv,
+    /// The server's answer
+    Json,
 }
 
 pub(crate) async fn run(arguments: QueryArguments) -> anyhow::Result<ExitCode> {
-    let mut pairs = vec![("query", arguments.query.as_str())];
-    pairs.extend(arguments.time.as_deref().map(|time| ("time", time)));
-    let answer = Client::new(&arguments.server.url).get("/api/v1/query", &pairs).await?;
-    match arguments.output {
-        Format::Json => print(&answer.to_string())?,
-        Format::Text => print(&table(&answer["data"]))?,
+    let when = When::of(&arguments, &Clock::system())?;
+    let palette = Palette::of_stdout(colour());
+    let client = Client::new(&arguments.server.url);
+    let (path, pairs) = when.request(&arguments.query, arguments.explain);
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (status, body) = client.send(Method::GET, path, &pairs).await?;
+    if arguments.explain && status == http::StatusCode::NOT_FOUND {
+        bail!("this server does not explain queries");
+    }
+    let answer: Value = serde_json::from_slice(&body).with_context(|| {
+        format!("the answer {status} to {path} is not JSON; is {} an eino server?", arguments.server.url)
+    })?;
+    if !status.is_success() {
+        let error = answer["error"].as_str().unwrap_or_default();
+        bail!("{}", mistake::explain(&arguments.query, error, palette));
+    }
+    if arguments.explain {
+        print(&explain::render(&answer["data"]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.output == OutputFormat::Json {
+        print(&answer.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = Answer::parse(&answer)?;
+    print(&render(&answer, &when, arguments.output, palette))?;
+    for note in &answer.notes {
+        tracing::warn!("{note}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line per series: value, then labels.
-fn table(data: &Value) -> String {
-    let result = &data["result"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if matches!(data["resultType"].as_str(), Some("scalar" | "string")) {
-        return text(&result[1]);
-    }
-    let Some(series) = result.as_array().filter(|series| !series.is_empty()) else {
-        return "no series: nothing matches at that time".to_owned();
-    };
-    let rows: Vec<(String, String)> =
-        series.iter().map(|series| (last_value(series), labels(&series["metric"]))).collect();
-    let width = rows.iter().map(|(value, _)| value.len()).max().unwrap_or(0);
-    rows.iter().map(|(value, labels)| format!("{value:>width$}  {labels}\n")).collect()
-}
-
-/// The latest sample: a number, or a histogram in words.
-fn last_value(series: &Value) -> String {
-    let last = |list: &str, one: &str| match series[list].as_array() {
-        Some(samples) => samples.last().cloned().unwrap_or(Value::Null),
-        None => series[one].clone(),
-    };
-    let (float, histogram) = (last("values", "value"), last("histograms", "histogram"));
-    let time = |sample: &Value| sample[0].as_f64().unwrap_or(f64::NEG_INFINITY);
-    if time(&histogram) <= time(&float) {
-        return float[1].as_str().unwrap_or_default().to_owned();
-    }
-    let text = |name: &str| histogram[1][name].as_str().unwrap_or_default().to_owned();
-    format!("{{count:{}, sum:{}}}", text("count"), text("sum"))
-}
-
-fn labels(metric: &Value) -> String {
-    let Some(pairs) = metric.as_object() else { return String::new() };
-    let name = metric["__name__"].as_str().unwrap_or_default();
-    let others = pairs.iter().filter(|(label, _)| *label != "__name__");
-    let others: Vec<String> = others.map(|(label, value)| format!("{label}={value}")).collect();
-    format!("{name}{{{}}}", others.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::table;
-    use serde_json::json;
-
-    #[test]
-    fn vectors_are_aligned() {
-        let data = json!({"resultType": "vector", "result": [
-            {"metric": {"__name__": "up", "job": "a"}, "value": [1, "1"]},
-            {"metric": {"job": "b"}, "value": [1, "0.25"]},
-        ]});
-        assert_eq!(table(&data), "   1  up{job=\"a\"}\n0.25  {job=\"b\"}\n");
-        let histograms = json!({"resultType": "vector", "result": [
-            {"metric": {"job": "a"}, "histogram": [1, {"count": "3", "sum": "4.5"}]},
-        ]});
-        assert_eq!(table(&histograms), "{count:3, sum:4.5}  {job=\"a\"}\n");
-        assert_eq!(table(&json!({"resultType": "scalar", "result": [1, "2"]})), "2");
+fn render(answer: &Answer, when: &When, format: OutputFormat, palette: Palette) -> String {
+    let Data::Series(series) = &answer.data else { return answer.single() };
+    let wants_chart = format == OutputFormat::Chart || (format == OutputFormat::Text && when.is_range());
+    let has_points = series.iter().any(|series| series.samples.len() > 1);
+    if format == OutputFormat::Csv {
+        csv::render(series)
+    } else if series.is_empty() {
+        "no series: nothing matches at that time".to_owned()
+    } else if wants_chart && has_points {
+        chart::render(series, chart::Size::of_terminal(), palette)
+    } else {
+        table::render(series, palette)
     }
 }

@@ -8,5 +8,6 @@ mod clients;
 mod crash;
 mod demo;
 mod prometheus_peer;
+mod query;
 mod rule_files;
 mod wire_bodies;

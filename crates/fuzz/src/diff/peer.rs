@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use model::MetricBatch;
 use serde_json::Value;
 
 use super::data::{LENGTH_MS, START_MS, Series};
@@ -98,7 +99,7 @@ impl Peer {
         ];
         let mut start_ms = START_MS;
         while start_ms < START_MS + LENGTH_MS + SLICE_MS {
-            let body = write_request(series, start_ms..start_ms + SLICE_MS);
+            let body = wire::remote_write::encode(&batch_of(series, start_ms..start_ms + SLICE_MS)?);
             let body = snap::raw::Encoder::new().compress_vec(&body)?;
             let (status, text) = self.exchange("POST /api/v1/write HTTP/1.1", &headers, &body)?;
             if !(200..300).contains(&status) {
@@ -220,40 +221,16 @@ fn encode(text: &str) -> String {
     encoded.collect()
 }
 
-/// The samples of `range_ms` as a remote write 1.0 request.
-fn write_request(series: &[Series], range_ms: std::ops::Range<i64>) -> Vec<u8> {
-    let mut out = Vec::new();
+/// The samples of `range_ms`.
+fn batch_of(series: &[Series], range_ms: std::ops::Range<i64>) -> anyhow::Result<MetricBatch> {
+    let mut batch = MetricBatch::new();
     for Series { labels, samples } in series {
-        let mut message = Vec::new();
-        for (name, value) in labels {
-            let mut label = Vec::new();
-            push_bytes(1, name.as_bytes(), &mut label);
-            push_bytes(2, value.as_bytes(), &mut label);
-            push_bytes(1, &label, &mut message);
+        let mut pairs: Vec<(&str, &str)> =
+            labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        batch.start_series(&mut pairs)?;
+        for (ts_ms, value) in samples.iter().filter(|(ts_ms, _)| range_ms.contains(ts_ms)) {
+            batch.push_sample(*ts_ms, *value);
         }
-        let inside = samples.iter().filter(|(ts_ms, _)| range_ms.contains(ts_ms));
-        for (ts_ms, value) in inside {
-            let mut sample = vec![1 << 3 | 1];
-            sample.extend_from_slice(&value.to_le_bytes());
-            sample.push(2 << 3);
-            push_varint(ts_ms.unsigned_abs(), &mut sample);
-            push_bytes(2, &sample, &mut message);
-        }
-        push_bytes(1, &message, &mut out);
     }
-    out
-}
-
-fn push_bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(field << 3 | 2);
-    push_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn push_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+    Ok(batch)
 }
