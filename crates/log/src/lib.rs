@@ -29,7 +29,7 @@ pub use record::RECORD_BYTES_MAX;
 pub use recover::Recovery;
 
 /// Number of a segment file; later segments have higher numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u64);
 
 /// Where a record starts.

@@ -45,6 +45,9 @@ pub struct TsdbConfig {
     pub idle_after: Duration,
     /// The head becomes a block when it spans 1.5 times this.
     pub block_span: Duration,
+    /// The head is written to its snapshot when the log has grown by so much since the last one (or by half of what
+    /// that one took, if that is more): what a restart has to replay.
+    pub snapshot_log_bytes: u64,
     /// The head becomes a block when its log is longer than this, whatever it spans: it bounds the time of a restart.
     pub log_bytes_max: u64,
     /// Bytes that one call of `Tsdb::maintain` reads and writes to merge and downsample blocks: with the pause between
@@ -76,6 +79,7 @@ impl TsdbConfig {
             replay_threads: 4,
             idle_after: Duration::from_secs(600),
             block_span: hours(2),
+            snapshot_log_bytes: 32 << 20,
             log_bytes_max: 2 << 30,
             merge_bytes_per_call: 64 << 20,
             index_cache_bytes_max: 256 << 20,

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use clock::Clock;
 use eino_metrics_core::Registry;
-use log::{Log, LogConfig, SegmentId};
+use log::{Log, LogConfig};
 use model::{MetricMetadata, SampleColumns, TimeRange};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::block::{BlockSet, Held, Resolution};
 use crate::columns::tidy_up;
 use crate::config::to_ms;
+use crate::head::snapshot::{self, load_newest, remove_before as remove_snapshots_before};
 use crate::head::{Cut, Exemplars, Frozen, Head, Replayer, put_exemplars, put_metadata};
 use crate::index::LabelStats;
 use crate::metrics::Metrics;
@@ -47,6 +48,16 @@ pub struct Tsdb {
     /// Held during cuts. Lock order: after `work`, before everything else.
     upkeep: Mutex<Upkeep>,
     log_bytes_at_cut: AtomicU64,
+    /// What is known of the head's snapshot. Lock order: after `upkeep`.
+    snapshot: Mutex<SnapshotState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct SnapshotState {
+    /// Length of the newest one.
+    bytes: u64,
+    /// Length of the log when it was written.
+    log_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +108,7 @@ impl Tsdb {
     /// files are put aside, counted and logged.
     pub fn open(config: TsdbConfig, clock: Clock, registry: &Registry) -> Result<Self, Error> {
         let metrics = Metrics::new(registry);
-        let head = Head::new();
+        let mut head = Head::new();
         let start = clock.monotonic();
         let log_config = LogConfig {
             sync: config.sync,
@@ -107,12 +118,18 @@ impl Tsdb {
         let mut exemplars = Exemplars::new(config.exemplars_max);
         // The log first: it locks the directory.
         let locked = Log::lock(log_config)?;
+        let (threads, minute) = (config.replay_threads, minute_of(start));
+        let loaded = load_newest(&config.disk, &config.dir, &mut head, threads, minute)?;
+        metrics.snapshots_damaged.add(loaded.damaged);
         let (log, recovery, found) = std::thread::scope(|scope| {
             let metadata = BTreeMap::new();
-            let threads = config.replay_threads;
-            let minute = minute_of(start);
             let mut replayer = Replayer::start(scope, &head, &mut exemplars, metadata, threads, minute);
-            let opened = locked.open(SegmentId(0), clock.clone(), registry, &mut |position, record| {
+            for record in &loaded.records {
+                if let Err(error) = replayer.record_of_snapshot(record) {
+                    warn!(%error, "record of the snapshot can't be read, skipped");
+                }
+            }
+            let opened = locked.open(loaded.segment, clock.clone(), registry, &mut |position, record| {
                 replayer.record(position, record)
             });
             let found = replayer.finish(&head);
@@ -123,6 +140,7 @@ impl Tsdb {
         }
         metrics.records_refused.add(found.refused);
         let metadata = found.metadata;
+        let snapshot_log_bytes = log.disk_bytes()?.saturating_sub(recovery.bytes);
         let tombstones = Tombstones::load(&config.disk, &config.dir, &metrics)?;
         metrics.tombstones.set(tombstones.len() as f64);
         let cache_bytes_max = config.index_cache_bytes_max;
@@ -142,6 +160,7 @@ impl Tsdb {
             work: Mutex::default(),
             upkeep: Mutex::new(Upkeep { last_cut: clock.monotonic(), ..Upkeep::default() }),
             log_bytes_at_cut: AtomicU64::new(0),
+            snapshot: Mutex::new(SnapshotState { bytes: loaded.bytes, log_bytes: snapshot_log_bytes }),
             metadata: RwLock::new(metadata),
             exemplars: Mutex::new(exemplars),
             config,
@@ -172,8 +191,11 @@ impl Tsdb {
             return Ok(());
         }
         self.metrics.head_series.set(self.head.status().series as f64);
-        let cut =
-            if self.is_time_to_cut(&upkeep)? { self.cut(&mut upkeep) } else { self.evict_idle(&mut upkeep) };
+        let cut = if self.is_time_to_cut(&upkeep)? {
+            self.cut(&mut upkeep)
+        } else {
+            self.evict_idle(&mut upkeep).and_then(|()| self.snapshot_if_due(&mut upkeep))
+        };
         drop(upkeep);
         // A failed cut must not keep space from being freed.
         let kept = self.keep_blocks();
@@ -190,10 +212,10 @@ impl Tsdb {
         if upkeep.is_closed {
             return Ok(());
         }
-        let cut = self.cut(&mut upkeep);
+        let written = self.write_snapshot(&mut upkeep);
         upkeep.is_closed = true;
         self.log.close()?;
-        cut
+        written
     }
 
     /// What the store holds now.
@@ -275,6 +297,8 @@ impl Tsdb {
         let frozen = self.head.freeze(Cut::Everything);
         self.write_block(&frozen)?;
         drop(frozen);
+        remove_snapshots_before(&self.config.disk, &self.config.dir, segment)?;
+        *self.snapshot_state() = SnapshotState::default();
         self.metrics.series_removed.add(self.head.thaw(Cut::Everything));
         self.metrics.head_series.set(self.head.status().series as f64);
         self.metrics.cuts.inc();
@@ -322,6 +346,45 @@ impl Tsdb {
         Ok(())
     }
 
+    fn snapshot_state(&self) -> MutexGuard<'_, SnapshotState> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot_if_due(&self, upkeep: &mut Upkeep) -> Result<(), Error> {
+        let SnapshotState { bytes, log_bytes } = *self.snapshot_state();
+        let grown_by = self.log.disk_bytes()?.saturating_sub(log_bytes);
+        if grown_by < self.config.snapshot_log_bytes.max(bytes / 2) {
+            Ok(())
+        } else {
+            self.write_snapshot(upkeep)
+        }
+    }
+
+    /// Writes the head to disk, so that a restart replays only what the log says from now on. The log stays as it is
+    /// until the next cut. Holding `upkeep` keeps cuts away.
+    fn write_snapshot(&self, _upkeep: &mut Upkeep) -> Result<(), Error> {
+        let start = self.clock.monotonic();
+        let segment = self.log.rotate()?;
+        let log_bytes = self.log.disk_bytes()?;
+        let mut records = Vec::new();
+        let families: Vec<_> = self.read_metadata().values().cloned().collect();
+        for families in families.chunks(METADATA_RECORD_FAMILIES) {
+            put_metadata(families.iter(), new_record(&mut records));
+        }
+        for exemplars in self.read_exemplars().all().chunks(1_000) {
+            let exemplars = exemplars.iter().map(|(labels, exemplar)| (labels, exemplar));
+            put_exemplars(exemplars, new_record(&mut records));
+        }
+        let written = snapshot::write(&self.config.disk, &self.config.dir, segment, &self.head, &records);
+        let bytes = written.inspect_err(|_error| self.metrics.snapshot_failures.inc())?;
+        *self.snapshot_state() = SnapshotState { bytes, log_bytes };
+        self.metrics.snapshots.inc();
+        self.metrics.snapshot_bytes.set(bytes as f64);
+        let took = self.clock.monotonic().saturating_sub(start);
+        info!(bytes, ?took, segment = segment.0, "snapshot of the head written");
+        Ok(())
+    }
+
     pub(crate) fn read_exemplars(&self) -> MutexGuard<'_, Exemplars> {
         self.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -359,4 +422,10 @@ impl Tsdb {
 /// Minutes of a clock's monotonic time.
 fn minute_of(monotonic: Duration) -> u32 {
     u32::try_from(monotonic.as_secs() / 60).unwrap_or(u32::MAX)
+}
+
+fn new_record(records: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+    records.push(Vec::new());
+    let last = records.len() - 1;
+    &mut records[last]
 }

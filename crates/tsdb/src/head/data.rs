@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use disk::Map;
 use model::{Histogram, HistogramSample, SampleColumns, TimeRange};
 
 use super::tail::{self, Tail};
@@ -47,6 +48,7 @@ pub(crate) struct Sealed {
 #[derive(Clone)]
 pub(super) enum ChunkBytes {
     Owned(Arc<[u8]>),
+    Mapped { map: Arc<Map>, offset: u64, len: u32 },
 }
 
 /// What a series has at a time.
@@ -236,6 +238,10 @@ impl ChunkBytes {
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes,
+            Self::Mapped { map, offset, len } => {
+                let start = usize::try_from(*offset).unwrap_or(usize::MAX);
+                map.get(start..start.saturating_add(*len as usize)).unwrap_or_default()
+            }
         }
     }
 }

@@ -33,6 +33,11 @@ impl HeadLabels {
     pub(super) fn insert(&mut self, id: u32, labels: LabelSetRef<'_>) {
         let start = self.pair_ids.len();
         self.index.insert_with_ids(id, labels, &mut self.pair_ids);
+        self.place(id, start);
+    }
+
+    /// The pairs from `start` on are those of series `id`.
+    fn place(&mut self, id: u32, start: usize) {
         let place = Place { start: start as u32, len: (self.pair_ids.len() - start) as u16 };
         if self.places.len() <= id as usize {
             self.places.resize(id as usize + 1, Place::default());
@@ -41,6 +46,13 @@ impl HeadLabels {
             *slot = place;
         }
         self.order.added(id);
+    }
+
+    /// As [`insert`](Self::insert), of pairs in canonical bytes.
+    pub(super) fn insert_pairs<'p>(&mut self, id: u32, pairs: impl Iterator<Item = &'p [u8]>) {
+        let start = self.pair_ids.len();
+        self.index.insert_pairs(id, pairs, &mut self.pair_ids);
+        self.place(id, start);
     }
 
     pub(super) fn remove(&mut self, id: u32) {

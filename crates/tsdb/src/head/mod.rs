@@ -26,6 +26,7 @@ mod reset;
 mod selection;
 mod series;
 mod shard;
+pub(crate) mod snapshot;
 mod tail;
 mod write_log;
 

@@ -81,6 +81,11 @@ impl<'s, 'h: 's> Replayer<'s, 'h> {
         Ok(())
     }
 
+    /// Takes a record of what is not in shards, from a snapshot.
+    pub(crate) fn record_of_snapshot(&mut self, record: &[u8]) -> Result<(), BadRecord> {
+        record::read(record, &mut self.rest)
+    }
+
     /// Waits for the workers.
     pub(crate) fn finish(self, head: &Head) -> Found {
         let mut found = Found { metadata: self.rest.metadata, refused: 0, bad_segments: BTreeSet::new() };

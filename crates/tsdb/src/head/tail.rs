@@ -12,7 +12,7 @@
 //! - It is a form of memory, and of the head's snapshot. Chunks, which take a third of it, are made from it when it is
 //!   long enough.
 
-use codec::{Cursor, put_varint, zigzag};
+use codec::{Cursor, put_bytes, put_varint, zigzag};
 use model::{SampleColumns, TimeRange};
 
 use crate::chunk::ChunkError;
@@ -135,6 +135,34 @@ impl Tail {
                 BITS
             }
         }
+    }
+
+    /// The tail without samples, that still knows the one added last.
+    pub(super) fn take_last(mut self) -> Self {
+        self.clear();
+        self
+    }
+
+    /// Appends all of it, for the snapshot.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, zigzag(self.last.ts_ms));
+        out.extend_from_slice(&self.last.value.to_bits().to_le_bytes());
+        put_varint(out, zigzag(self.last.start_ms));
+        put_varint(out, u64::from(self.step_ms));
+        out.extend_from_slice(&[self.exponent, self.count]);
+        put_bytes(out, &self.bytes);
+    }
+
+    /// Reads what [`put`](Self::put) wrote.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, ChunkError> {
+        let ts_ms = cursor.signed_varint()?;
+        let value = f64::from_bits(u64::from_le_bytes(cursor.array()?));
+        let start_ms = cursor.signed_varint()?;
+        let step_ms =
+            u32::try_from(cursor.varint()?).map_err(|_| ChunkError::Invalid("step out of range"))?;
+        let [exponent, count] = cursor.array()?;
+        let bytes = cursor.bytes()?.to_vec();
+        Ok(Self { bytes, last: Sample { ts_ms, value, start_ms }, step_ms, exponent, count })
     }
 
     /// A tail of samples that stood in bytes before.

@@ -42,11 +42,21 @@ type Values = BTreeMap<Box<str>, PairId>;
 impl LabelIndex {
     /// Adds a series, and appends the ids of its pairs to `ids`. `id` is not in use.
     pub(crate) fn insert_with_ids(&mut self, id: u32, labels: LabelSetRef<'_>, ids: &mut Vec<PairId>) {
+        self.insert_pairs(id, pairs_of(labels.as_bytes()).map(|pair| pair.bytes), ids);
+    }
+
+    /// As [`insert_with_ids`](Self::insert_with_ids), of pairs in canonical bytes.
+    pub(crate) fn insert_pairs<'p>(
+        &mut self,
+        id: u32,
+        pairs: impl Iterator<Item = &'p [u8]>,
+        ids: &mut Vec<PairId>,
+    ) {
         self.all.insert(id);
-        for pair in pairs_of(labels.as_bytes()) {
-            let pair_id = match self.pairs.find(pair.bytes) {
+        for bytes in pairs {
+            let pair_id = match self.pairs.find(bytes) {
                 Some(pair_id) => pair_id,
-                None => self.add_pair(&pair),
+                None => self.add_pair(bytes),
             };
             if let Some(postings) = self.postings.get_mut(pair_id as usize) {
                 postings.insert(id);
@@ -60,16 +70,18 @@ impl LabelIndex {
         self.insert_with_ids(id, labels, &mut Vec::new());
     }
 
-    fn add_pair(&mut self, pair: &Pair<'_>) -> PairId {
-        let pair_id = self.pairs.add(pair.bytes);
+    fn add_pair(&mut self, bytes: &[u8]) -> PairId {
+        let pair_id = self.pairs.add(bytes);
         if self.postings.len() <= pair_id as usize {
             self.postings.resize_with(pair_id as usize + 1, RoaringBitmap::new);
         }
-        let values = match self.names.get_mut(pair.name) {
-            Some(values) => values,
-            None => self.names.entry(pair.name.into()).or_default(),
-        };
-        values.insert(pair.value.into(), pair_id);
+        if let Some(pair) = pairs_of(bytes).next() {
+            let values = match self.names.get_mut(pair.name) {
+                Some(values) => values,
+                None => self.names.entry(pair.name.into()).or_default(),
+            };
+            values.insert(pair.value.into(), pair_id);
+        }
         pair_id
     }
 

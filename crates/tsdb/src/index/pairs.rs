@@ -42,6 +42,12 @@ impl Pairs {
         self.bytes.get(id as usize).map(AsRef::as_ref).unwrap_or_default()
     }
 
+    /// Pairs that are not free, ascending by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PairId, &[u8])> {
+        let pairs = (0..).zip(&self.bytes).map(|(id, bytes)| (id, bytes.as_ref()));
+        pairs.filter(|(_, bytes): &(PairId, &[u8])| !bytes.is_empty())
+    }
+
     pub(super) fn find(&self, bytes: &[u8]) -> Option<PairId> {
         self.ids.find(self.hasher.hash_one(bytes), |id| self.bytes(*id) == bytes).copied()
     }

@@ -432,7 +432,7 @@ fn any_damage_to_a_block_is_found_and_repaired_around() {
     store.db.flush().unwrap();
     let whole = store.dump();
     store.append(2, &[(NOW_MS + 100 * HOUR_MS / 5, 5.0)]);
-    store.db.close().unwrap();
+    store.db.flush().unwrap();
     let all = store.dump();
     drop(store);
     let files = block_files(&disk);
