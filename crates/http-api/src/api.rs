@@ -20,7 +20,7 @@ use crate::error::{ApiError, json_response};
 use crate::ingest::ReceiveMetrics;
 use crate::live::Live;
 use crate::outlet::{Gone, Outlet, OutletLimits};
-use crate::query_gate::{QueryGate, Ticket};
+use crate::query_gate::{ClientWatch, QueryGate, Ticket};
 
 /// Shared state of the handlers. Clones are cheap.
 #[derive(Clone)]
@@ -195,6 +195,11 @@ impl Api {
             done
         });
         done.await.unwrap_or_else(panicked)
+    }
+
+    /// A place among the running queries, for an answer that is read while it is sent.
+    pub(crate) async fn query_ticket(&self) -> Result<(Ticket, ClientWatch), ApiError> {
+        self.0.queries.enter(self.engine.config().timeout).await
     }
 
     /// As [`query`](Self::query), and streams what `write` makes of the result as JSON.

@@ -3,6 +3,7 @@
 //! ```text
 //!  /api/v1/*          Prometheus               prometheus/
 //!  /api/v1/write      remote write 1.0         ingest/remote_write.rs
+//!  /api/v1/read       remote read              remote_read.rs
 //!  /v1/*, gRPC 4317   OTLP                     ingest/otlp.rs, ingest/grpc.rs
 //!  /jaeger/api/*      Jaeger's query JSON      jaeger.rs
 //!  /eino/v1/*         ours                     eino.rs
@@ -31,6 +32,7 @@ mod pages;
 mod params;
 mod prometheus;
 mod query_gate;
+mod remote_read;
 mod report_source;
 
 pub use admin::{
@@ -50,6 +52,7 @@ pub fn main_router(api: Api) -> Router {
     Router::new()
         .merge(prometheus::routes())
         .merge(ingest::http_routes())
+        .merge(remote_read::routes())
         .merge(jaeger::routes())
         .merge(eino::routes())
         .merge(own::routes())

@@ -59,6 +59,14 @@ pub fn snappy_block(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeEr
     snap::raw::Decoder::new().decompress_vec(body).map_err(malformed)
 }
 
+/// Compresses into a Snappy block.
+///
+/// # Errors
+/// A sentence, when there is more than the format can hold (4 GiB).
+pub fn to_snappy_block(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    snap::raw::Encoder::new().compress_vec(bytes).map_err(|error| error.to_string())
+}
+
 fn identity(body: &[u8], limit_bytes: usize) -> Result<Cow<'_, [u8]>, DecodeError> {
     if body.len() > limit_bytes { Err(too_large(limit_bytes)) } else { Ok(Cow::Borrowed(body)) }
 }

@@ -17,6 +17,8 @@ pub mod compress;
 pub mod exposition;
 pub mod jaeger;
 pub mod otlp;
+pub mod prom_chunk;
+pub mod remote_read;
 pub mod remote_write;
 pub mod text;
 

@@ -17,6 +17,7 @@ pub(crate) mod histogram;
 mod v2;
 
 pub use encode::{encode, encode_v2};
+pub(crate) use encode::{put_labels, put_sample};
 pub use v2::decode_v2;
 
 use codec::Cursor;
