@@ -44,7 +44,11 @@ impl PartialEq for Expr {
 /// The kinds of nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
-    Number(f64),
+    /// `as_duration` when written like `5m` and not like `300`.
+    Number {
+        value: f64,
+        as_duration: bool,
+    },
     String(Vec<u8>),
     Paren(Box<Expr>),
     /// `-expr`; `+expr` when `negative` is false.
@@ -298,7 +302,7 @@ impl PartialEq for Call {
 }
 
 /// `name{matchers}[range] extension @ at offset offset`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Selector {
     /// The name as written before the braces.
     pub name: Option<String>,
@@ -308,6 +312,17 @@ pub struct Selector {
     pub range: Option<DurationExpr>,
     pub shift: TimeShift,
     pub extension: Option<Extension>,
+}
+
+/// The order of matchers means nothing.
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && (&self.range, &self.shift, self.extension) == (&other.range, &other.shift, other.extension)
+            && self.matchers.len() == other.matchers.len()
+            && self.matchers.iter().all(|matcher| other.matchers.contains(matcher))
+            && other.matchers.iter().all(|matcher| self.matchers.contains(matcher))
+    }
 }
 
 /// `expr[range:step] @ at offset offset`.
@@ -367,7 +382,7 @@ impl Expr {
     /// What it evaluates to.
     pub fn value_type(&self) -> ValueType {
         match &self.kind {
-            ExprKind::Number(_) => ValueType::Scalar,
+            ExprKind::Number { .. } => ValueType::Scalar,
             ExprKind::String(_) => ValueType::String,
             ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => expr.value_type(),
             ExprKind::Binary(binary) => binary.value_type(),
@@ -391,7 +406,7 @@ impl Expr {
     pub fn walk<'e>(&'e self, visit: &mut dyn FnMut(&'e Self)) {
         visit(self);
         match &self.kind {
-            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Selector(_) => {}
+            ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Selector(_) => {}
             ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => expr.walk(visit),
             ExprKind::Binary(binary) => {
                 binary.left.walk(visit);

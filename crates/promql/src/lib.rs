@@ -19,6 +19,7 @@ mod error;
 mod functions;
 mod memory;
 mod parser;
+mod pretty;
 mod printer;
 pub mod series;
 mod value;
@@ -34,7 +35,8 @@ pub use engine::{Engine, EngineConfig, QueryOptions, QueryResult};
 pub use error::{ParseError, QueryError, QueryErrorKind};
 pub use functions::{Arity, Signature, function, functions};
 pub use memory::MemorySource;
-pub use parser::{parse, parse_selector};
+pub use parser::{Syntax, parse, parse_bytes, parse_selector, parse_with};
+pub use pretty::{PRETTY_WIDTH, pretty};
 pub use value::{MatrixSeries, SampleValue, Value, VectorSample};
 
 /// A sample value as the HTTP API and `count_values` write it: shortest decimal form, `NaN`, `+Inf`, `-Inf`.

@@ -1,12 +1,13 @@
-//! Tree to text: what [`parse`](crate::parse) reads back as the same tree.
+//! Tree to text: what [`parse`](crate::parse) reads back as the same tree, on one line. [`pretty`](crate::pretty) breaks
+//! long ones up.
 
 use std::fmt::{self, Display, Formatter};
 
 use model::{Matcher, is_valid_label_name};
 
 use crate::ast::{
-    Aggregate, At, Binary, Cardinality, DurationExpr, Expr, ExprKind, Extension, Selector, TimeShift,
-    VectorMatching,
+    Aggregate, At, Binary, Cardinality, DurationExpr, Expr, ExprKind, Extension, Selector, Subquery,
+    TimeShift, VectorMatching,
 };
 use crate::format_value;
 use crate::parser::strings::quote_bytes;
@@ -14,7 +15,8 @@ use crate::parser::strings::quote_bytes;
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ExprKind::Number(value) => f.write_str(&format_value(*value)),
+            ExprKind::Number { value, as_duration: true } => f.write_str(&format_duration(*value)),
+            ExprKind::Number { value, .. } => f.write_str(&format_value(*value)),
             ExprKind::String(bytes) => f.write_str(&quote_bytes(bytes)),
             ExprKind::Paren(inner) => write!(f, "({inner})"),
             ExprKind::Unary { negative, expr } => write!(f, "{}{expr}", if *negative { "-" } else { "+" }),
@@ -27,13 +29,50 @@ impl Display for Expr {
             }
             ExprKind::Selector(selector) => selector.fmt(f),
             ExprKind::Subquery(subquery) => {
-                write!(f, "{}[{}:", subquery.expr, subquery.range)?;
-                if let Some(step) = &subquery.step {
-                    step.fmt(f)?;
-                }
-                write!(f, "]{}", subquery.shift)
+                write!(f, "{}{}", subquery.expr, SubquerySuffix(subquery))
             }
         }
+    }
+}
+
+/// `[range:step] @ at offset offset`.
+pub(crate) struct SubquerySuffix<'s>(pub(crate) &'s Subquery);
+
+impl Display for SubquerySuffix<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}:", self.0.range)?;
+        if let Some(step) = &self.0.step {
+            step.fmt(f)?;
+        }
+        write!(f, "]{}", self.0.shift)
+    }
+}
+
+/// `sum by (a) `: an aggregation up to its parenthesis.
+pub(crate) struct AggregateHead<'a>(pub(crate) &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.op.as_str())?;
+        if self.0.without {
+            write!(f, " without {} ", Names(&self.0.labels))?;
+        } else if !self.0.labels.is_empty() {
+            write!(f, " by {} ", Names(&self.0.labels))?;
+        }
+        Ok(())
+    }
+}
+
+/// `+ on (a)`: an operator with its modifiers.
+pub(crate) struct Operator<'b>(pub(crate) &'b Binary);
+
+impl Display for Operator<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.op.as_str())?;
+        if self.0.returns_bool {
+            f.write_str(" bool")?;
+        }
+        self.0.matching.fmt(f)
     }
 }
 
@@ -74,11 +113,7 @@ impl Display for Names<'_> {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.left, self.op.as_str())?;
-        if self.returns_bool {
-            f.write_str(" bool")?;
-        }
-        write!(f, "{} {}", self.matching, self.right)
+        write!(f, "{} {} {}", self.left, Operator(self), self.right)
     }
 }
 
@@ -111,12 +146,7 @@ impl Display for VectorMatching {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.op.as_str())?;
-        if self.without {
-            write!(f, " without {} ", Names(&self.labels))?;
-        } else if !self.labels.is_empty() {
-            write!(f, " by {} ", Names(&self.labels))?;
-        }
+        AggregateHead(self).fmt(f)?;
         match &self.parameter {
             Some(parameter) => write!(f, "({parameter}, {})", self.expr),
             None => write!(f, "({})", self.expr),
@@ -128,13 +158,11 @@ impl Display for Selector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.name.as_deref().unwrap_or_default())?;
         let named = usize::from(self.name.is_some());
-        let matchers: Vec<Written<'_>> = self.matchers[named..].iter().map(Written).collect();
+        let mut matchers: Vec<String> =
+            self.matchers[named..].iter().map(|matcher| Written(matcher).to_string()).collect();
+        matchers.sort();
         if named == 0 || !matchers.is_empty() {
-            f.write_str("{")?;
-            for (index, matcher) in matchers.iter().enumerate() {
-                write!(f, "{}{matcher}", if index > 0 { "," } else { "" })?;
-            }
-            f.write_str("}")?;
+            write!(f, "{{{}}}", matchers.join(","))?;
         }
         if let Some(range) = &self.range {
             write!(f, "[{range}]")?;

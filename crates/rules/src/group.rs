@@ -351,7 +351,7 @@ fn push_value(batch: &mut MetricBatch, ts_ms: i64, value: &SampleValue) {
 
 fn template_query(stores: RuleStores, at_ms: i64) -> QueryFn {
     Arc::new(move |text| {
-        let expr = promql::parse(text).map_err(|error| error.to_string())?;
+        let expr = stores.engine.parse(text).map_err(|error| error.to_string())?;
         query_vector(&stores, &expr, at_ms).map(floats)
     })
 }

@@ -22,7 +22,7 @@ pub(super) async fn exemplars(State(api): State<Api>, request: Request) -> Answe
     if range_ms.is_empty() {
         return Err(ApiError::BadData("end timestamp must not be before start timestamp".into()));
     }
-    let expr = parse(&params).map_err(ApiError::BadData)?;
+    let expr = parse(&api, &params).map_err(ApiError::BadData)?;
     let mut selectors = Vec::new();
     expr.walk(&mut |node| {
         if let ExprKind::Selector(selector) = &node.kind {

@@ -22,7 +22,7 @@ pub(super) async fn instant(State(api): State<Api>, request: Request) -> Answer 
     let limit = limit(&params)?;
     let time_ms = optional_time_ms(&params, "time")?.unwrap_or_else(|| api.clock.unix_ms());
     let (timeout, options) = (timeout(&params)?, Options::of(&params)?);
-    let expr = parse(&params).map_err(|why| refused("query", &why))?;
+    let expr = parse(&api, &params).map_err(|why| refused("query", &why))?;
     let run = move |api: &Api, ticket: &Ticket| {
         let options = options.with(ticket);
         let result = api.engine.instant_with(&*api.metric_source, &expr, time_ms, &options);
@@ -36,7 +36,7 @@ pub(super) async fn range(State(api): State<Api>, request: Request) -> Answer {
     let limit = limit(&params)?;
     let steps = steps(&params)?;
     let (timeout, options) = (timeout(&params)?, Options::of(&params)?);
-    let expr = parse(&params).map_err(|why| refused("query", &why))?;
+    let expr = parse(&api, &params).map_err(|why| refused("query", &why))?;
     let run = move |api: &Api, ticket: &Ticket| {
         let options = options.with(ticket);
         let result = api.engine.range_with(&*api.metric_source, &expr, steps, &options);
@@ -67,12 +67,12 @@ fn steps(params: &Params) -> Result<(i64, i64, i64), ApiError> {
 
 pub(super) async fn format(State(api): State<Api>, request: Request) -> Answer {
     let params = params(&api, request).await?;
-    let expr = parse(&params).map_err(|why| refused("query", &why))?;
-    data(&expr.to_string().into())
+    let expr = parse(&api, &params).map_err(|why| refused("query", &why))?;
+    data(&promql::pretty(&expr, promql::PRETTY_WIDTH).into())
 }
 
-pub(super) fn parse(params: &Params) -> Result<promql::Expr, String> {
-    promql::parse(params.get("query").unwrap_or_default()).map_err(|error| error.to_string())
+pub(super) fn parse(api: &Api, params: &Params) -> Result<promql::Expr, String> {
+    api.engine.parse(params.get("query").unwrap_or_default()).map_err(|error| error.to_string())
 }
 
 /// `timeout`; one that has passed already is 0.

@@ -20,5 +20,5 @@ mod pin;
 mod run;
 mod script;
 
-pub use parser_cases::{ParserReport, run_parser_cases};
+pub use parser_cases::{ParserCase, ParserReport, run_parser_cases};
 pub use run::{CaseResult, FileReport, run_file};

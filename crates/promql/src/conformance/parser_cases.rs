@@ -1,34 +1,36 @@
 //! Runs expressions with their expected fate through the parser.
 
-use crate::{ParseError, parse};
+use std::ops::Range;
+
+use crate::{Syntax, parse_bytes};
+
+/// An expression, and why and where it must be refused, if so.
+#[derive(Clone, Debug)]
+pub struct ParserCase {
+    pub text: Vec<u8>,
+    /// Message and bytes of the first error.
+    pub refused: Option<(String, Range<usize>)>,
+}
 
 /// How the parser did.
 #[derive(Debug, Default)]
 pub struct ParserReport {
     pub total: usize,
-    /// Accepted or refused as expected.
-    pub agree: usize,
-    /// Refused with the expected words, of `refused`.
-    pub same_words: usize,
-    pub refused: usize,
+    /// Accepted as expected, or refused in the expected words at the expected bytes.
+    pub passed: usize,
     pub failures: Vec<String>,
 }
 
-/// Runs cases of (text, expected error if it must be refused).
-pub fn run_parser_cases<'c>(cases: impl IntoIterator<Item = (&'c str, Option<&'c str>)>) -> ParserReport {
-    let mut report = ParserReport::default();
-    for (text, expected) in cases {
-        report.total += 1;
-        let parsed = parse(text);
-        if let Some(words) = expected {
-            report.refused += 1;
-            report.same_words += usize::from(matches!(&parsed, Err(error) if error.message == words));
-        }
-        if parsed.is_err() == expected.is_some() {
-            report.agree += 1;
+/// Runs cases, with all experimental syntax on.
+pub fn run_parser_cases(cases: &[ParserCase]) -> ParserReport {
+    let mut report = ParserReport { total: cases.len(), ..ParserReport::default() };
+    for case in cases {
+        let got = parse_bytes(&case.text, &Syntax::all()).err().map(|error| (error.message, error.span));
+        if got == case.refused {
+            report.passed += 1;
         } else {
-            let got = parsed.err().map_or("accepted".to_owned(), |error: ParseError| error.to_string());
-            report.failures.push(format!("{text:?}: expected {expected:?}, got {got}"));
+            let text = String::from_utf8_lossy(&case.text);
+            report.failures.push(format!("{text:?}: expected {:?}, got {got:?}", case.refused));
         }
     }
     report

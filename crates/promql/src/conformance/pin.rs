@@ -25,7 +25,7 @@ const UNSAFE: [&str; 15] = [
 /// depend on the time of evaluation.
 pub(super) fn pin(expr: &mut Expr, ts_ms: i64) -> bool {
     match &mut expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => true,
+        ExprKind::Number { .. } | ExprKind::String(_) => true,
         ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => pin(inner, ts_ms),
         ExprKind::Binary(binary) => {
             let left = pin(&mut binary.left, ts_ms);

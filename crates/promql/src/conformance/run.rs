@@ -6,7 +6,7 @@ use super::classic::ClassicHistograms;
 use super::script::{self, CommandKind, Eval, Notes};
 use super::{compare, pin};
 use crate::series::{self, Item, StartTimesLine};
-use crate::{Engine, EngineConfig, Expr, MemorySource, QueryResult, SampleValue, parse};
+use crate::{Engine, EngineConfig, Expr, MemorySource, QueryResult, SampleValue, Syntax};
 
 /// What became of one `eval`.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl FileReport {
 /// # Errors
 /// Text when the script itself can't be read; a case that fails is in the report.
 pub fn run_file(text: &str) -> Result<FileReport, String> {
-    let config = EngineConfig { use_start_times: true, ..EngineConfig::default() };
+    let config = EngineConfig { use_start_times: true, syntax: Syntax::all(), ..EngineConfig::default() };
     let engine = Engine::new(config, ManualClock::at_unix_ms(0).clock());
     let mut source = MemorySource::default();
     let mut report = FileReport::default();
@@ -102,7 +102,7 @@ fn load(
 /// Runs a case as it is; then, if its answer does not depend on when it is asked, with all selectors pinned to its time, at
 /// other times; and each of these also as a range query.
 fn run_eval(engine: &Engine, source: &MemorySource, eval: &Eval) -> Result<(), String> {
-    let expr = parse(&eval.expr).map_err(|error| error.to_string())?;
+    let expr = engine.parse(&eval.expr).map_err(|error| error.to_string())?;
     if eval.step_ms > 0 {
         let result = engine.range(source, &expr, eval.start_ms, eval.end_ms, eval.step_ms);
         return compare::check(eval, result);

@@ -18,7 +18,7 @@ pub(crate) fn eval(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Eva
     context.check_running()?;
     // Whatever it is, it holds a value per step: inside a subquery that can be millions.
     context.count_points(grid.count)?;
-    let is_literal = matches!(expr.kind, ExprKind::Number(_) | ExprKind::String(_));
+    let is_literal = matches!(expr.kind, ExprKind::Number { .. } | ExprKind::String(_));
     if grid.count > 1 && !is_literal && is_step_invariant(expr) {
         let once = eval_varying(context, expr, grid.first())?;
         if let Evaluated::Vector(columns) = &once {
@@ -31,7 +31,7 @@ pub(crate) fn eval(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Eva
 
 fn eval_varying(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evaluated, QueryError> {
     match &expr.kind {
-        ExprKind::Number(value) => Ok(Evaluated::Scalar(vec![*value; grid.count])),
+        ExprKind::Number { value, .. } => Ok(Evaluated::Scalar(vec![*value; grid.count])),
         ExprKind::String(bytes) => Ok(Evaluated::String(bytes.clone())),
         ExprKind::Paren(inner) => eval(context, inner, grid),
         ExprKind::Unary { negative, expr } => unary(eval(context, expr, grid)?, *negative),

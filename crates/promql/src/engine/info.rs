@@ -117,7 +117,7 @@ fn first_shift(context: &Context<'_>, expr: &Expr, shift: &mut Shift) -> bool {
             }
             found
         }
-        ExprKind::Number(_) | ExprKind::String(_) => false,
+        ExprKind::Number { .. } | ExprKind::String(_) => false,
         ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => first_shift(context, inner, shift),
         ExprKind::Binary(binary) => {
             first_shift(context, &binary.left, shift) || first_shift(context, &binary.right, shift)
@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn only_negative_names_mean_all_info_metrics() {
-        let expr = crate::parse("info(m, {__name__!=\"x_info\"})").expect("valid");
+        let text = "info(m, {__name__!=\"x_info\"})";
+        let expr = crate::parse_with(text, &crate::Syntax::all()).expect("valid");
         let ExprKind::Call(call) = expr.kind else { panic!("not a call") };
         let wanted = Wanted::new(call.arguments.get(1));
         let named = |name: &str| LabelSet::from_pairs([(METRIC_NAME, name)]).expect("valid");

@@ -6,7 +6,7 @@ use crate::functions::{Kind, Window};
 /// Whether nothing below depends on the evaluation time.
 pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => true,
+        ExprKind::Number { .. } | ExprKind::String(_) => true,
         ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => is_step_invariant(inner),
         ExprKind::Binary(binary) => is_step_invariant(&binary.left) && is_step_invariant(&binary.right),
         ExprKind::Aggregate(aggregate) => {

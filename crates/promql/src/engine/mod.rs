@@ -49,7 +49,8 @@ use clock::Clock;
 use model::{LabelSet, MetricSource};
 
 use crate::ast::{Expr, ValueType};
-use crate::error::QueryError;
+use crate::error::{ParseError, QueryError};
+use crate::parser::{Syntax, parse_with};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use column::{Column, Evaluated, Grid, is_absent};
 use context::{Bounds, Context};
@@ -72,6 +73,8 @@ pub struct EngineConfig {
     /// Whether the times at which counters began count as resets, and `start_timestamp` answers them. Experimental, so
     /// off.
     pub use_start_times: bool,
+    /// Which experimental syntax [`Engine::parse`] understands.
+    pub syntax: Syntax,
 }
 
 impl Default for EngineConfig {
@@ -84,6 +87,7 @@ impl Default for EngineConfig {
             subquery_step: Duration::from_secs(60),
             threads_max: 1,
             use_start_times: false,
+            syntax: Syntax::default(),
         }
     }
 }
@@ -127,6 +131,14 @@ impl Engine {
     /// The settings.
     pub fn config(&self) -> &EngineConfig {
         &self.config
+    }
+
+    /// Parses an expression in the syntax of the settings.
+    ///
+    /// # Errors
+    /// [`ParseError`].
+    pub fn parse(&self, text: &str) -> Result<Expr, ParseError> {
+        parse_with(text, &self.config.syntax)
     }
 
     /// Evaluates at one moment. Blocks.

@@ -20,7 +20,7 @@ pub(super) fn selectors(expr: &Expr) -> Vec<u32> {
 /// `inside` a statistic: below it, whatever needs buckets ends the search.
 fn collect(expr: &Expr, inside: bool, found: &mut Vec<u32>) {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Subquery(_) => {}
+        ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Subquery(_) => {}
         ExprKind::Selector(_) if inside => found.push(expr.span.start),
         ExprKind::Selector(_) => {}
         ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => collect(inner, inside, found),

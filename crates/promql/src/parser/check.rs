@@ -141,12 +141,10 @@ pub(super) fn unary(operand: &Expr, span: Span) -> Result<(), ParseError> {
     }
 }
 
-pub(super) fn binary(
-    binary: &Binary,
-    span: Span,
-    op_span: Span,
-    modifiers_span: Span,
-) -> Result<(), ParseError> {
+pub(super) fn binary(binary: &Binary, span: Span, op_span: Span) -> Result<(), ParseError> {
+    if binary.returns_bool && !binary.op.is_comparison() {
+        return Err(ParseError::at(op_span, "bool modifier can only be used on comparison operators"));
+    }
     let types = (binary.left.value_type(), binary.right.value_type());
     for (value_type, side) in [(types.0, &binary.left), (types.1, &binary.right)] {
         if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
@@ -163,7 +161,7 @@ pub(super) fn binary(
         && let Some(label) = matching.labels.iter().find(|label| matching.include.contains(label))
     {
         let message = format!("label {label:?} must not occur in ON and GROUP clause at once");
-        return Err(ParseError::at(op_span.to(modifiers_span), message));
+        return Err(ParseError::at(op_span, message));
     }
     let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
     if !both_vectors && (!matching.labels.is_empty() || filled) {

@@ -5,6 +5,8 @@ use super::{Parser, check};
 use crate::ast::{BinaryOp, DurationExpr, Span};
 use crate::error::ParseError;
 
+/// Most operators of one duration.
+const OPERATORS_MAX: usize = 128;
 const EXPECTED: &str = "number, duration, step(), or range()";
 /// Units in the order they must be written, in milliseconds.
 const UNITS_MS: [(&str, i64); 7] = [
@@ -32,7 +34,15 @@ impl Parser<'_> {
 
     /// A duration with arithmetic, as brackets hold it, and where it stands.
     pub(super) fn duration_expr(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
+        self.duration_ops = 0;
         let (expr, span) = self.duration_sum(context, 0)?;
+        self.checked_duration(expr, span)
+    }
+
+    fn checked_duration(&self, expr: DurationExpr, span: Span) -> Result<(DurationExpr, Span), ParseError> {
+        if !matches!(expr, DurationExpr::Literal { .. }) && !self.syntax.duration_expressions {
+            return Err(ParseError::at(span, "experimental duration expression is not enabled"));
+        }
         check::duration_range(&expr, span)?;
         Ok((lone_literal(expr), span))
     }
@@ -40,6 +50,7 @@ impl Parser<'_> {
     /// What follows `offset`: one signed operand; arithmetic needs parentheses.
     pub(super) fn offset_duration(&mut self) -> Result<(DurationExpr, Span), ParseError> {
         const CONTEXT: &str = "offset";
+        self.duration_ops = 0;
         let sign = self.peek().clone();
         let (expr, span) = match sign.kind {
             TokenKind::Minus | TokenKind::Plus => {
@@ -50,8 +61,7 @@ impl Parser<'_> {
             }
             _ => self.duration_operand(CONTEXT)?,
         };
-        check::duration_range(&expr, span)?;
-        Ok((lone_literal(expr), span))
+        self.checked_duration(expr, span)
     }
 
     fn duration_sum(
@@ -74,6 +84,11 @@ impl Parser<'_> {
                 break;
             }
             let op_span = self.next().span;
+            self.duration_ops += 1;
+            if self.duration_ops > OPERATORS_MAX {
+                let message = format!("duration expression has more than {OPERATORS_MAX} operators");
+                return Err(ParseError::at(op_span, message));
+            }
             let right_min = if op == BinaryOp::Pow { precedence } else { precedence + 1 };
             let (right, right_span) = self.duration_sum(context, right_min)?;
             check::divisor(op, &right, op_span)?;

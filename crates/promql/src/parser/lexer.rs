@@ -26,7 +26,11 @@ pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
         lexer.skip_blank();
         let start = lexer.position;
         let kind = lexer.next_kind();
-        let span = locator.span(start, lexer.position);
+        // A text that can't be read is to blame up to its end, an unopened parenthesis from behind it, as in Prometheus.
+        let is_error = matches!(kind, TokenKind::Error(_));
+        let is_paren = is_error && lexer.position == start + 1 && text.as_bytes()[start] == b')';
+        let end = if is_error { text.len() } else { lexer.position };
+        let span = locator.span(if is_paren { lexer.position } else { start }, end);
         let last = matches!(kind, TokenKind::End | TokenKind::Error(_));
         tokens.push(Token { kind, text: &text[start..lexer.position], span });
         if last {
@@ -288,14 +292,7 @@ impl Lexer<'_> {
         if self.scan_rest_of_duration() {
             return TokenKind::Duration;
         }
-        self.bump_if_word();
         error(format!("bad number or duration syntax: {:?}", &self.text[start..self.position]))
-    }
-
-    fn bump_if_word(&mut self) {
-        if self.peek().is_some_and(is_word_char) {
-            self.bump();
-        }
     }
 
     /// `0x1f`, `1_000`, `.5`, `5.`, `1e-3`; false when what follows spoils it.
@@ -354,7 +351,12 @@ impl Lexer<'_> {
             }
             self.accept("s");
         }
-        !self.peek().is_some_and(is_word_char)
+        // The letter that spoils it is part of the message.
+        let is_spoilt = self.peek().is_some_and(is_word_char);
+        if is_spoilt {
+            self.bump();
+        }
+        !is_spoilt
     }
 }
 

@@ -23,17 +23,63 @@ use token::{Token, TokenKind};
 pub(crate) use check::extension_refusal;
 pub(crate) use durations::parse_duration_ms;
 
-/// Deepest nesting of an expression.
+/// Deepest nesting of an expression's text.
 const DEPTH_MAX: usize = 128;
+/// Deepest tree: a chain `a + b + c …` is as deep as it is long. Evaluating that many levels fits a thread's stack.
+const TREE_DEPTH_MAX: usize = 512;
 /// Longest text of an expression.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Parses an expression.
+/// Which experimental syntax is understood. The default is Prometheus 3.14's: duration expressions, nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syntax {
+    /// Functions and aggregations that are marked experimental (`--enable-feature=promql-experimental-functions`).
+    pub experimental_functions: bool,
+    /// Arithmetic in durations, `[5m * 2]` (`promql-duration-expr`; on by default since 3.14).
+    pub duration_expressions: bool,
+    /// `anchored` and `smoothed` (`promql-extended-range-selectors`).
+    pub extended_range_selectors: bool,
+    /// `fill`, `fill_left` and `fill_right` (`promql-binop-fill-modifiers`).
+    pub fill_modifiers: bool,
+}
+
+impl Default for Syntax {
+    fn default() -> Self {
+        Self {
+            experimental_functions: false,
+            duration_expressions: true,
+            extended_range_selectors: false,
+            fill_modifiers: false,
+        }
+    }
+}
+
+impl Syntax {
+    /// Everything.
+    pub fn all() -> Self {
+        Self {
+            experimental_functions: true,
+            duration_expressions: true,
+            extended_range_selectors: true,
+            fill_modifiers: true,
+        }
+    }
+}
+
+/// Parses an expression in the default [`Syntax`].
 ///
 /// # Errors
 /// [`ParseError`] with the place and, where Prometheus has one, its words.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(text)?;
+    parse_with(text, &Syntax::default())
+}
+
+/// Parses an expression.
+///
+/// # Errors
+/// As [`parse`]; also for experimental syntax that is off.
+pub fn parse_with(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(text, *syntax)?;
     if parser.peek().kind == TokenKind::End {
         return Err(ParseError::at(
             Span { line: 1, column: 1, ..Span::default() },
@@ -48,6 +94,22 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         }
         _ => Err(parser.unexpected("", "")),
     }
+}
+
+/// Parses an expression of bytes that may not be UTF-8.
+///
+/// # Errors
+/// As [`parse_with`]; also where the text is not UTF-8.
+pub fn parse_bytes(bytes: &[u8], syntax: &Syntax) -> Result<Expr, ParseError> {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return parse_with(text, syntax),
+        Err(error) => error,
+    };
+    // The token that holds the first bad byte is to blame: it is where the valid part ends.
+    let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+    let token = lexer::lex(valid).pop().map(|token| token.span).unwrap_or_default();
+    let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    Err(ParseError::at(Span { end, ..token }, "invalid UTF-8 rune"))
 }
 
 /// Parses an instant selector without modifiers, as `match[]` has it.
@@ -76,15 +138,20 @@ struct Parser<'t> {
     tokens: Vec<Token<'t>>,
     position: usize,
     depth: usize,
+    /// Levels of the expression that was parsed last.
+    tree_depth: usize,
+    /// Operators of the duration that is being parsed.
+    duration_ops: usize,
+    syntax: Syntax,
 }
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str) -> Result<Self, ParseError> {
+    fn new(text: &'t str, syntax: Syntax) -> Result<Self, ParseError> {
         if text.len() > TEXT_BYTES_MAX {
             let message = format!("expression of {} bytes is longer than {TEXT_BYTES_MAX} bytes", text.len());
             return Err(ParseError::at(Span { line: 1, column: 1, ..Span::default() }, message));
         }
-        Ok(Self { tokens: lexer::lex(text), position: 0, depth: 0 })
+        Ok(Self { tokens: lexer::lex(text), position: 0, depth: 0, tree_depth: 0, duration_ops: 0, syntax })
     }
 
     fn peek(&self) -> &Token<'t> {
@@ -150,12 +217,24 @@ impl<'t> Parser<'t> {
         parsed
     }
 
+    /// A level was put on top of the expression parsed last.
+    fn grow_tree(&mut self, span: Span) -> Result<(), ParseError> {
+        self.tree_depth += 1;
+        if self.tree_depth > TREE_DEPTH_MAX {
+            let message = format!("expression is nested deeper than {TREE_DEPTH_MAX} levels");
+            return Err(ParseError::at(span, message));
+        }
+        Ok(())
+    }
+
     /// An operand without its postfix modifiers.
     fn primary(&mut self) -> Result<Expr, ParseError> {
+        self.tree_depth = 1;
         match self.peek().kind.clone() {
             TokenKind::Number | TokenKind::Duration => {
+                let as_duration = self.at(&TokenKind::Duration);
                 let (value, span) = self.number_literal()?;
-                Ok(Expr { kind: ExprKind::Number(value), span })
+                Ok(Expr { kind: ExprKind::Number { value, as_duration }, span })
             }
             TokenKind::String(value) => {
                 let span = self.next().span;
@@ -165,6 +244,7 @@ impl<'t> Parser<'t> {
                 let start = self.next().span;
                 let inner = self.expression(0)?;
                 let end = self.expect(&TokenKind::RightParen, "", "")?.span;
+                self.grow_tree(start.to(end))?;
                 Ok(Expr { kind: ExprKind::Paren(Box::new(inner)), span: start.to(end) })
             }
             TokenKind::LeftBrace | TokenKind::MetricIdentifier => self.selector(),
@@ -189,7 +269,7 @@ impl<'t> Parser<'t> {
         if text.eq_ignore_ascii_case("inf") || text.eq_ignore_ascii_case("nan") {
             let span = self.next().span;
             let value = if text.eq_ignore_ascii_case("inf") { f64::INFINITY } else { f64::NAN };
-            return Ok(Expr { kind: ExprKind::Number(value), span });
+            return Ok(Expr { kind: ExprKind::Number { value, as_duration: false }, span });
         }
         if is_reserved(text) {
             return Err(self.unexpected("", ""));
@@ -202,8 +282,12 @@ impl<'t> Parser<'t> {
         let Some(function) = function(name.text) else {
             return Err(ParseError::at(name.span, format!("unknown function with name {:?}", name.text)));
         };
+        if function.experimental && !self.syntax.experimental_functions {
+            return Err(ParseError::at(name.span, format!("function {:?} is not enabled", name.text)));
+        }
         let (arguments, end) = self.arguments()?;
         let span = name.span.to(end);
+        self.grow_tree(span)?;
         check::call(function, &arguments, span)?;
         Ok(Expr { kind: ExprKind::Call(Call { function, arguments, span }), span })
     }
@@ -212,11 +296,15 @@ impl<'t> Parser<'t> {
     fn arguments(&mut self) -> Result<(Vec<Expr>, Span), ParseError> {
         self.expect(&TokenKind::LeftParen, "", "")?;
         let mut arguments = Vec::new();
+        let mut deepest = 0;
         if let Some(end) = self.take(&TokenKind::RightParen) {
+            self.tree_depth = 1;
             return Ok((arguments, end.span));
         }
         loop {
             arguments.push(self.expression(0)?);
+            deepest = self.tree_depth.max(deepest);
+            self.tree_depth = deepest;
             if let Some(end) = self.take(&TokenKind::RightParen) {
                 return Ok((arguments, end.span));
             }
@@ -244,6 +332,15 @@ impl<'t> Parser<'t> {
             after
         };
         let span = name.span.to(end);
+        let is_experimental = matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio);
+        if is_experimental && !self.syntax.experimental_functions {
+            let message = format!(
+                "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+                op.as_str()
+            );
+            return Err(ParseError::at(span, message));
+        }
+        self.grow_tree(span)?;
         check::aggregate(op, &arguments, span)?;
         let (without, labels) = grouping.unwrap_or_default();
         let expr = arguments.pop().ok_or_else(|| ParseError::at(span, "no arguments"))?;

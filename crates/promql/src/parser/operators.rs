@@ -2,7 +2,7 @@
 
 use super::token::{Token, TokenKind};
 use super::{Parser, check};
-use crate::ast::{Binary, BinaryOp, Cardinality, Expr, ExprKind, VectorMatching};
+use crate::ast::{Binary, BinaryOp, Cardinality, Expr, ExprKind, Span, VectorMatching};
 use crate::error::ParseError;
 
 /// Unary operators bind like `*`.
@@ -16,22 +16,32 @@ impl Parser<'_> {
 
     fn expression_here(&mut self, precedence_min: u8) -> Result<Expr, ParseError> {
         let mut left = self.unary()?;
+        let mut left_depth = self.tree_depth;
         while let Some(op) = binary_op(self.peek()) {
             let precedence = op.precedence();
             if precedence < precedence_min {
                 break;
             }
             let op_span = self.next().span;
-            let returns_bool = self.bool_modifier(op)?;
-            let modifiers_start = self.position;
+            let returns_bool = self.take_word("bool").is_some();
             let matching = self.matching()?;
-            let modifiers_span = self.tokens[modifiers_start].span;
+            let modifiers_end = self.tokens[self.position - 1].span.end;
+            // One byte short, as Prometheus counts it.
+            let op_span = Span { end: modifiers_end.saturating_sub(1), ..op_span };
             let right = self.expression(if op == BinaryOp::Pow { precedence } else { precedence + 1 })?;
             let span = left.span.to(right.span);
+            let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
+            if fills && !self.syntax.fill_modifiers {
+                return Err(ParseError::at(span, "binop fill modifiers are experimental and not enabled"));
+            }
             let binary = Binary { op, left, right, returns_bool, matching };
-            check::binary(&binary, span, op_span, modifiers_span)?;
+            check::binary(&binary, span, op_span)?;
+            self.tree_depth = left_depth.max(self.tree_depth);
+            self.grow_tree(span)?;
+            left_depth = self.tree_depth;
             left = Expr { kind: ExprKind::Binary(Box::new(binary)), span };
         }
+        self.tree_depth = left_depth;
         Ok(left)
     }
 
@@ -47,23 +57,13 @@ impl Parser<'_> {
         let start = self.next().span;
         let operand = self.expression(UNARY_PRECEDENCE + 1)?;
         let span = start.to(operand.span);
+        self.grow_tree(span)?;
         check::unary(&operand, span)?;
-        if let ExprKind::Number(value) = operand.kind {
-            return Ok(Expr { kind: ExprKind::Number(if negative { -value } else { value }), span });
+        if let ExprKind::Number { value, as_duration } = operand.kind {
+            let value = if negative { -value } else { value };
+            return Ok(Expr { kind: ExprKind::Number { value, as_duration }, span });
         }
         Ok(Expr { kind: ExprKind::Unary { negative, expr: Box::new(operand) }, span })
-    }
-
-    fn bool_modifier(&mut self, op: BinaryOp) -> Result<bool, ParseError> {
-        if !self.peek().is_word("bool") {
-            return Ok(false);
-        }
-        if !op.is_comparison() {
-            let message = "bool modifier can only be used on comparison operators";
-            return Err(ParseError::at(self.tokens[self.position - 1].span.to(self.peek().span), message));
-        }
-        self.next();
-        Ok(true)
     }
 
     /// `on (…) group_left (…) fill (…)`.

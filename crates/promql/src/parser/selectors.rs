@@ -106,6 +106,7 @@ impl Parser<'_> {
         let close = self.expect(&TokenKind::RightBracket, CONTEXT, expected)?.span;
         let span = expr.span.to(close);
         if has_step {
+            self.grow_tree(span)?;
             return subquery(expr, range, step, span);
         }
         let brackets = open.to(close);
@@ -204,6 +205,10 @@ impl Parser<'_> {
             (Extension::Smoothed, "smoothed")
         };
         let span = expr.span;
+        if !self.syntax.extended_range_selectors {
+            let message = format!("{name} modifier is experimental and not enabled");
+            return Err(ParseError::at(span, message));
+        }
         match &mut expr.kind {
             ExprKind::Selector(selector) if selector.extension.is_none() => {
                 selector.extension = Some(extension);

@@ -50,7 +50,7 @@ pub fn parse(line: &str) -> Result<SeriesLine, String> {
     let mut values = Vec::new();
     for (start, word) in words(rest) {
         parse_item(word, &mut values)
-            .map_err(|error| error.at(offset + start, line.trim_end().len()))
+            .map_err(|error| error.at(offset + start))
             .map_err(|error| format!("{error} in series line {line:?}"))?;
     }
     Ok(SeriesLine { labels, values })
@@ -62,7 +62,7 @@ pub fn parse(line: &str) -> Result<SeriesLine, String> {
 /// What is wrong, and where.
 pub fn parse_histogram(text: &str) -> Result<Histogram, String> {
     let text = text.trim();
-    let (literal, length) = histogram::parse(text).map_err(|error| error.at(0, text.len()))?;
+    let (literal, length) = histogram::parse(text).map_err(|error| error.at(0))?;
     if length < text.len() {
         return Err(format!(
             "1:{}: parse error: unexpected {:?} after a histogram",
@@ -128,7 +128,7 @@ fn signed_ms(text: &str) -> Result<i64, String> {
 /// Something wrong inside a word.
 #[derive(Debug)]
 struct ItemError {
-    /// Byte of the word; the line's start or end where the reference points there.
+    /// Byte of the word, or the line's start where the reference points there.
     place: Place,
     message: String,
 }
@@ -137,7 +137,6 @@ struct ItemError {
 enum Place {
     Word(usize),
     LineStart,
-    LineEnd,
 }
 
 impl ItemError {
@@ -145,11 +144,10 @@ impl ItemError {
         Self { place: Place::Word(position), message: message.into() }
     }
 
-    fn at(self, word_start: usize, line_length: usize) -> String {
+    fn at(self, word_start: usize) -> String {
         let column = match self.place {
             Place::Word(position) => word_start + position + 1,
             Place::LineStart => 1,
-            Place::LineEnd => line_length + 1,
         };
         format!("1:{column}: parse error: {}", self.message)
     }
@@ -282,7 +280,9 @@ fn parse_histograms(word: &str, out: &mut Vec<Item>) -> Result<(), ItemError> {
     let mut sum = HistogramSum::new(&first.histogram);
     for _ in 0..times.unwrap_or(0) {
         if let Some(step) = &step {
-            add_step(&mut sum, &first.histogram, step, sign == Some('-'))?;
+            add_step(&mut sum, &first.histogram, step, sign == Some('-')).map_err(|detail| {
+                ItemError::new(times_at + 1, format!("error combining histograms: {detail}"))
+            })?;
             push(sum.total(), out);
         } else {
             push(first.histogram.clone(), out);
@@ -296,16 +296,12 @@ fn add_step(
     first: &Histogram,
     step: &Histogram,
     subtract: bool,
-) -> Result<(), ItemError> {
-    let refused = |detail: String| ItemError {
-        place: Place::LineEnd,
-        message: format!("error combining histograms: {detail}"),
-    };
+) -> Result<(), String> {
     if first.schema > step.schema {
-        return Err(refused(format!("cannot merge from schema {} to {}", step.schema, first.schema)));
+        return Err(format!("cannot merge from schema {} to {}", step.schema, first.schema));
     }
     let added = if subtract { sum.subtract(step) } else { sum.add(step) };
-    added.map(|_| ()).map_err(|error| refused(error.to_string()))
+    added.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// The `xN` at the end.

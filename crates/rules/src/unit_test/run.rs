@@ -195,7 +195,7 @@ impl<'t> Running<'t> {
     /// What is expected, and what the expression gives.
     fn samples(&self, case: &ExprCase) -> Result<(Vec<Sample>, Vec<Sample>), String> {
         let at_ms = self.start_ms.saturating_add(millis(case.eval_time.0));
-        let expr = promql::parse(&case.expr).map_err(|error| error.to_string())?;
+        let expr = self.stores.engine.parse(&case.expr).map_err(|error| error.to_string())?;
         let mut got = query_vector(&self.stores, &expr, at_ms)?;
         got.sort_by(|left, right| left.0.cmp(&right.0));
         Ok((compare::expected_samples(case.expected())?, got))
