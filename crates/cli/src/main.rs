@@ -11,6 +11,7 @@ mod query;
 mod server_command;
 mod test_rules;
 mod trace;
+mod tsdb_command;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ enum Command {
     /// What may follow in a query: for the scripts of `completions`
     #[command(hide = true)]
     CompleteQuery(completions::CompleteQueryArguments),
+    /// Looks at, fills and copies the metrics store
+    Tsdb(tsdb_command::TsdbArguments),
     /// One service of the demo's shop
     #[command(hide = true)]
     Shop(shop::ShopArgs),
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
             Command::Test(arguments) => test_rules::run(&arguments),
             Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),
             Command::CompleteQuery(arguments) => completions::complete_query(arguments).await,
+            Command::Tsdb(arguments) => tsdb_command::run(arguments).await,
             Command::Shop(arguments) => shop::run(arguments).await.map(|()| ExitCode::SUCCESS),
         }
     });

@@ -29,13 +29,17 @@ pub enum DataDirError {
 
 /// A data directory that is ours while this value lives.
 #[derive(Debug)]
-pub(crate) struct DataDir {
+pub struct DataDir {
     path: PathBuf,
     _lock: File,
 }
 
 impl DataDir {
-    pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
+    /// Makes the directory if it is absent and takes it for this process.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let io = |op: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| DataDirError::Io { op, path, source }
@@ -92,7 +96,7 @@ impl DataDir {
     }
 
     /// A part's own directory.
-    pub(crate) fn part(&self, name: &str) -> PathBuf {
+    pub fn part(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 }

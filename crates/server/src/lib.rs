@@ -21,7 +21,7 @@ mod parts;
 mod store_admin;
 mod stores;
 
-pub use data_dir::DataDirError;
+pub use data_dir::{DataDir, DataDirError};
 pub use http_api::{CorsOrigin, WebSettings};
 pub use options::{Listen, ServerOptions};
 pub use parts::{Server, StartError};

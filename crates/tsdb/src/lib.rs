@@ -15,6 +15,7 @@
 //!
 //! Bytes on disk: `docs/format/metrics.md`.
 
+mod analyze;
 mod block;
 mod chunk;
 mod columns;
@@ -35,6 +36,7 @@ mod tombstones;
 mod tsdb;
 mod upkeep;
 
+pub use analyze::{Analysis, LabelUse, MetricUse, PairUse};
 pub use config::TsdbConfig;
 pub use error::Error;
 pub use index::LabelStats;

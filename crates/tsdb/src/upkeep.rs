@@ -19,6 +19,7 @@ use log::{Log, LogConfig};
 use model::{LabelSet, Matcher, MetricKind, SampleColumns, TimeRange};
 
 use crate::block::{Held, NewBlock, Resolution};
+use crate::columns::tidy_up;
 use crate::downsample::Nature;
 use crate::head::put_metadata;
 use crate::plan::{Situation, Why, Work};
@@ -247,15 +248,16 @@ pub struct Import<'t> {
 }
 
 impl Import<'_> {
-    /// Adds a series. Labels ascend from call to call, times strictly within one. Samples past retention go with the
-    /// next upkeep.
+    /// Adds a series. Labels ascend from call to call. Times may come in any order; of several samples at one time
+    /// the first is taken. Samples past retention go with the next upkeep.
     ///
     /// # Errors
     /// [`Error::Io`].
     ///
     /// # Panics
-    /// When labels or times do not ascend.
-    pub fn push(&mut self, labels: &LabelSet, columns: &SampleColumns) -> Result<(), Error> {
+    /// When labels do not ascend.
+    pub fn push(&mut self, labels: &LabelSet, columns: &mut SampleColumns) -> Result<(), Error> {
+        tidy_up(TimeRange::ALL, columns);
         self.new.writer.push(labels, columns)
     }
 

@@ -10,4 +10,5 @@ mod demo;
 mod prometheus_peer;
 mod query;
 mod rule_files;
+mod tsdb_command;
 mod wire_bodies;

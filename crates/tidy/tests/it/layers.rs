@@ -9,7 +9,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("base: helpers", &["clock", "codec", "disk", "stdx"]),
     ("base: settings", &["settings"]),
     ("model", &["model"]),
-    ("wire", &["wire"]),
+    ("wire", &["wire", "prom-block"]),
     ("log", &["log"]),
     ("stores", &["tsdb", "traces"]),
     ("engines", &["promql", "analysis"]),

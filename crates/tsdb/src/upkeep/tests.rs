@@ -386,7 +386,7 @@ fn imported_samples_fill_gaps_and_join_the_blocks_of_their_time() {
         let mut columns = SampleColumns::default();
         times.iter().for_each(|ts_ms| columns.push(*ts_ms, 7.0));
         let mut import = store.db.import().unwrap();
-        import.push(&series(number), &columns).unwrap();
+        import.push(&series(number), &mut columns).unwrap();
         import.finish().unwrap();
     };
     store.append(0, &[(NOW_MS, 1.0), (NOW_MS + 1_000, 1.0)]);
@@ -409,6 +409,29 @@ fn imported_samples_fill_gaps_and_join_the_blocks_of_their_time() {
     store.rest();
     assert_eq!(store.times(1).len(), 4);
     assert_eq!(store.db.blocks().len(), 1);
+}
+
+#[test]
+fn analysis_counts_what_takes_space_and_what_is_gone() {
+    let sim = SimDisk::new();
+    let store = open(&sim.disk());
+    store.append(0, &[(NOW_MS, 1.0), (NOW_MS + 1, 2.0)]);
+    store.append(1, &[(NOW_MS, 1.0)]);
+    store.db.flush().unwrap();
+    store.append(1, &[(NOW_MS + 5, 1.0)]);
+    store.append(2, &[(NOW_MS + 5, 1.0)]);
+    store.db.flush().unwrap();
+    let mut done = Vec::new();
+    let analysis = store.db.analyze(2, &mut |blocks| done.push(blocks)).unwrap();
+    assert_eq!(done, [1, 2]);
+    assert_eq!((analysis.series, analysis.series_gone, analysis.samples), (3, 1, 5));
+    let [metric] = &analysis.metrics[..] else { panic!("{:?}", analysis.metrics) };
+    assert_eq!((metric.name.as_str(), metric.series, metric.series_gone, metric.samples), ("m", 3, 1, 5));
+    assert!(metric.sample_bytes == analysis.sample_bytes && analysis.sample_bytes < analysis.bytes);
+    let labels: Vec<_> = analysis.labels.iter().map(|label| (label.name.as_str(), label.values)).collect();
+    assert_eq!(labels, [("n", 3), ("__name__", 1)]);
+    let pairs: Vec<_> = analysis.pairs.iter().map(|pair| (pair.value.as_str(), pair.series)).collect();
+    assert_eq!(pairs, [("m", 3), ("even", 2)]);
 }
 
 fn block_files(disk: &Disk) -> Vec<PathBuf> {
@@ -526,7 +549,7 @@ proptest! {
                     for (labels, samples) in sorted {
                         let mut columns = SampleColumns::default();
                         samples.into_iter().for_each(|(ts_ms, value)| columns.push(ts_ms, value));
-                        import.push(&labels, &columns).unwrap();
+                        import.push(&labels, &mut columns).unwrap();
                     }
                     import.finish().unwrap();
                 }
