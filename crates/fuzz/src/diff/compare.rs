@@ -53,6 +53,11 @@ pub(crate) enum Difference {
         ours: String,
         theirs: String,
     },
+    /// Other warnings or infos.
+    Notes {
+        ours: Vec<String>,
+        theirs: Vec<String>,
+    },
     /// Another order of an ordered answer.
     Order {
         ours: Vec<String>,
@@ -72,6 +77,7 @@ impl Difference {
             Self::Value { .. } => "value",
             Self::Words { .. } => "words",
             Self::Order { .. } => "order",
+            Self::Notes { .. } => "notes",
         }
     }
 }
@@ -93,9 +99,22 @@ impl fmt::Display for Difference {
                 write!(f, "value of {series} at {at}: ours {ours}, theirs {theirs}")
             }
             Self::Words { ours, theirs } => write!(f, "number: ours is written {ours}, theirs {theirs}"),
+            Self::Notes { ours, theirs } => write!(f, "notes: ours {ours:?}, theirs {theirs:?}"),
             Self::Order { ours, theirs } => write!(f, "order: ours {ours:?}, theirs {theirs:?}"),
         }
     }
+}
+
+/// Warnings and infos, whatever their order.
+pub(crate) fn compare_notes(ours: &Value, theirs: &Value) -> Option<Difference> {
+    let notes = |answer: &Value| -> Vec<String> {
+        let notes = ["warnings", "infos"].iter().flat_map(|key| answer[key].as_array().into_iter().flatten());
+        let mut notes: Vec<String> = notes.filter_map(|note| note.as_str().map(str::to_owned)).collect();
+        notes.sort_unstable();
+        notes
+    };
+    let (ours, theirs) = (notes(ours), notes(theirs));
+    (ours != theirs).then_some(Difference::Notes { ours, theirs })
 }
 
 /// The first difference; `ordered`: the order of an instant vector counts.
@@ -145,10 +164,10 @@ fn by_series(result: &Value) -> BySeries<'_> {
             .flatten()
             .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
             .collect();
-        let samples = match series["values"].as_array() {
-            Some(values) => values.iter().collect(),
-            None => vec![&series["value"]],
-        };
+        let one = |key: &str| series.get(key).into_iter();
+        let many = |key: &str| series[key].as_array().into_iter().flatten();
+        let samples = one("value").chain(one("histogram")).chain(many("values")).chain(many("histograms"));
+        let samples = samples.collect();
         (format!("{labels:?}"), samples)
     });
     series.collect()
@@ -162,7 +181,7 @@ fn compare_series(ours: &Value, theirs: &Value, ordered: bool, tolerance: Tolera
     let only_ours = missing(&our_series, &their_series);
     let only_theirs = missing(&their_series, &our_series);
     if !only_ours.is_empty() || !only_theirs.is_empty() {
-        let same_values = all_values(&our_series) == all_values(&their_series);
+        let same_values = have_same_values(&our_series, &their_series, tolerance);
         return Some(Difference::Series { only_ours, only_theirs, same_values });
     }
     for (series, our_samples) in &our_series {
@@ -181,7 +200,7 @@ fn compare_series(ours: &Value, theirs: &Value, ordered: bool, tolerance: Tolera
                 only(&our_times, &their_times),
                 only(&their_times, &our_times)
             );
-            let same_values = all_values(&our_series) == all_values(&their_series);
+            let same_values = have_same_values(&our_series, &their_series, tolerance);
             return Some(Difference::Times { series: series.clone(), detail, same_values });
         }
         let mut pairs = our_samples.iter().zip(their_samples);
@@ -208,16 +227,33 @@ fn compare_series(ours: &Value, theirs: &Value, ordered: bool, tolerance: Tolera
     (!same).then_some(Difference::Order { ours, theirs })
 }
 
-/// All samples whatever their series; the two zeros are one.
-fn all_values(series: &BySeries<'_>) -> Vec<String> {
-    let samples = series.values().flatten().map(|sample| sample.to_string().replace("\"-0\"", "\"0\""));
-    let mut samples: Vec<String> = samples.collect();
-    samples.sort_unstable();
-    samples
+/// Whether the samples are the same, whatever their series.
+fn have_same_values(ours: &BySeries<'_>, theirs: &BySeries<'_>, tolerance: Tolerance) -> bool {
+    let sorted = |series: &BySeries<'_>| -> Vec<(f64, f64)> {
+        let samples = series.values().flatten();
+        let pairs =
+            samples.filter_map(|sample| Some((sample[0].as_f64()?, sample[1].as_str()?.parse().ok()?)));
+        let mut pairs: Vec<(f64, f64)> = pairs.collect();
+        pairs.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.abs().total_cmp(&right.1.abs())));
+        pairs
+    };
+    let (ours, theirs) = (sorted(ours), sorted(theirs));
+    ours.len() == theirs.len()
+        && ours
+            .iter()
+            .zip(&theirs)
+            .all(|(ours, theirs)| ours.0 == theirs.0 && is_same(ours.1.abs(), theirs.1.abs(), tolerance))
 }
 
 fn compare_sample(series: &str, ours: &Value, theirs: &Value, tolerance: Tolerance) -> Option<Difference> {
-    let (our_text, their_text) = (ours[1].as_str()?, theirs[1].as_str()?);
+    let (Some(our_text), Some(their_text)) = (ours[1].as_str(), theirs[1].as_str()) else {
+        return (!is_same_histogram(&ours[1], &theirs[1], tolerance)).then(|| Difference::Value {
+            series: series.to_owned(),
+            at: theirs[0].to_string(),
+            ours: ours[1].to_string(),
+            theirs: theirs[1].to_string(),
+        });
+    };
     let numbers = our_text.parse::<f64>().ok().zip(their_text.parse::<f64>().ok());
     let Some((our_value, their_value)) = numbers else {
         let (ours, theirs) = (our_text.to_owned(), their_text.to_owned());
@@ -232,6 +268,28 @@ fn compare_sample(series: &str, ours: &Value, theirs: &Value, tolerance: Toleran
         ours: our_text.to_owned(),
         theirs: their_text.to_owned(),
     })
+}
+
+/// Histograms are JSON of numbers as texts, nested.
+fn is_same_histogram(ours: &Value, theirs: &Value, tolerance: Tolerance) -> bool {
+    match (ours, theirs) {
+        (Value::String(ours), Value::String(theirs)) => {
+            let numbers = ours.parse().ok().zip(theirs.parse().ok());
+            numbers.is_some_and(|(ours, theirs)| is_same(ours, theirs, tolerance))
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            let mut pairs = ours.iter().zip(theirs);
+            ours.len() == theirs.len()
+                && pairs.all(|(ours, theirs)| is_same_histogram(ours, theirs, tolerance))
+        }
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let same = |(key, ours)| {
+                theirs.get(key).is_some_and(|theirs| is_same_histogram(ours, theirs, tolerance))
+            };
+            ours.len() == theirs.len() && ours.iter().all(same)
+        }
+        (ours, theirs) => ours == theirs,
+    }
 }
 
 fn is_same(left: f64, right: f64, tolerance: Tolerance) -> bool {

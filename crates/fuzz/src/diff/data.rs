@@ -2,7 +2,10 @@
 
 use std::f64::consts::TAU;
 
+use std::sync::Arc;
+
 use fastrand::Rng;
+use model::{BucketSpan, Buckets, Histogram, HistogramSample};
 
 /// Start of the data: 90 minutes before a leap day begins, so that calendar functions have something to do.
 pub(crate) const START_MS: i64 = 1_709_159_400_000;
@@ -18,6 +21,8 @@ pub(crate) struct Series {
     pub(crate) labels: Vec<(&'static str, String)>,
     /// Ascending in time.
     pub(crate) samples: Vec<(i64, f64)>,
+    /// Native histograms, instead of samples.
+    pub(crate) histograms: Vec<HistogramSample>,
 }
 
 /// All series. With `aligned`, some have their samples on whole seconds, where ranges begin and end.
@@ -41,6 +46,9 @@ pub(crate) fn generate(seed: u64, aligned: bool) -> Vec<Series> {
             maker.flag("up", &labels);
             if instance != "2" {
                 maker.histogram("lat", labels);
+                if aligned {
+                    maker.native("native", labels);
+                }
             }
         }
         maker.constant("build_info", &[("job", job), ("version", if job == "a" { "1.2" } else { "2.0" })]);
@@ -86,7 +94,7 @@ impl Maker {
         let mut labels: Vec<(&'static str, String)> = own.collect();
         labels.push(("__name__", name.to_owned()));
         labels.sort_unstable();
-        self.series.push(Series { labels, samples });
+        self.series.push(Series { labels, samples, histograms: Vec::new() });
     }
 
     /// Goes up, sometimes back to zero; `stale`: sometimes ends and comes again.
@@ -198,5 +206,39 @@ impl Maker {
         }
         self.push(&format!("{family}_sum"), &labels, sums);
         self.push(&format!("{family}_count"), &labels, totals);
+    }
+
+    /// A counter of native histograms: grows, begins anew, of one schema for each series.
+    fn native(&mut self, name: &str, labels: [(&'static str, &str); 2]) {
+        let schema = self.rng.i32(0..3);
+        let first = self.rng.i32(-4..3);
+        let mut counts = [0.0_f64; 8];
+        let (mut zeros, mut sum) = (0.0, 0.0);
+        let mut histograms = Vec::new();
+        for ts_ms in self.times() {
+            if self.rng.u8(0..60) == 0 {
+                (counts, zeros, sum) = ([0.0; 8], 0.0, 0.0);
+            }
+            for _ in 0..self.rng.u8(0..10) {
+                counts[self.rng.usize(0..counts.len())] += 1.0;
+                sum += self.rng.f64() * 4.0;
+            }
+            zeros += f64::from(self.rng.u8(0..2));
+            let spans = vec![BucketSpan { offset: first, length: 5 }, BucketSpan { offset: 2, length: 3 }];
+            let histogram = Histogram {
+                schema,
+                count: zeros + counts.iter().sum::<f64>(),
+                sum,
+                zero_threshold: 0.001,
+                zero_count: zeros,
+                positive: Buckets { spans, counts: counts.to_vec() },
+                ..Histogram::default()
+            };
+            histograms.push(HistogramSample { ts_ms, start_ms: 0, histogram: Arc::new(histogram) });
+        }
+        self.push(name, &labels, Vec::new());
+        if let Some(series) = self.series.last_mut() {
+            series.histograms = histograms;
+        }
     }
 }

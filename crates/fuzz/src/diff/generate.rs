@@ -132,6 +132,15 @@ impl<'d> Generator<'d> {
         When::Range { start_ms, end_ms: start_ms + step_ms * self.rng.i64(0..60), step_ms }
     }
 
+    fn names(&mut self) -> &'static [&'static str] {
+        match self.rng.u8(0..10) {
+            // 2.x has native histograms only behind a flag, and others.
+            0 | 1 if self.dialect.aligned => &["native"],
+            0..=4 => &COUNTERS,
+            _ => &GAUGES,
+        }
+    }
+
     fn number(&mut self) -> Node {
         Node::Number(self.pick(&NUMBERS).to_owned())
     }
@@ -212,13 +221,13 @@ impl<'d> Generator<'d> {
             };
         }
         let range = self.pick(&RANGES);
-        let names: &[&str] = if self.rng.bool() { &COUNTERS } else { &GAUGES };
+        let names = self.names();
         self.selector(names, Some(range))
     }
 
     fn vector(&mut self, depth: u8) -> Node {
         if depth == 0 {
-            let names: &[&str] = if self.rng.bool() { &COUNTERS } else { &GAUGES };
+            let names = self.names();
             return self.selector(names, None);
         }
         match self.rng.u8(0..20) {
@@ -363,6 +372,16 @@ impl<'d> Generator<'d> {
 
     fn arguments(&mut self, function: &Signature, depth: u8) -> Vec<Node> {
         match function.name {
+            name if name.starts_with("histogram_") && self.dialect.aligned && self.rng.bool() => {
+                let count = function.arguments.len();
+                let kinds = function.arguments[..count].iter();
+                return kinds
+                    .map(|kind| match kind {
+                        ValueType::Vector => self.native(),
+                        kind => self.argument(*kind, 0),
+                    })
+                    .collect();
+            }
             "label_replace" => return self.label_replace(depth),
             "label_join" => {
                 let vector = self.vector(depth);
@@ -400,6 +419,26 @@ impl<'d> Generator<'d> {
             ValueType::Matrix => self.matrix(depth),
             ValueType::String => Node::String("text".to_owned()),
         }
+    }
+
+    /// A native histogram, or its increase, perhaps added up.
+    fn native(&mut self) -> Node {
+        if self.chance(3) {
+            return self.selector(&["native"], None);
+        }
+        let range = self.pick(&["1m", "2m", "5m", "20m"]);
+        let name =
+            self.pick(&["rate", "increase", "delta", "sum_over_time", "avg_over_time", "last_over_time"]);
+        let inner = Node::Call {
+            name,
+            returns: Kind::Vector,
+            arguments: vec![self.selector(&["native"], Some(range))],
+        };
+        if self.rng.bool() {
+            return inner;
+        }
+        let op = self.pick(&["sum", "avg"]);
+        Node::Aggregate { op, parameter: None, grouping: self.grouping(), inner: Box::new(inner) }
     }
 
     /// Finite values that can be read as seconds since 1970.

@@ -27,6 +27,7 @@ pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) ->
         Difference::Value { theirs, .. } if theirs.contains("Inf") && node.uses(&["sinh", "cosh"]) => {
             Some("sinh and cosh near overflow")
         }
+        Difference::Value { .. } if node.any(&is_remainder) => Some("remainders of what is computed"),
         Difference::Value { ours, theirs, .. } if node.uses(&VARIANCES) && is_rounding(ours, theirs) => {
             Some("rounding of variances")
         }
@@ -85,6 +86,13 @@ fn class_2(node: &Node, difference: &Difference) -> Option<&'static str> {
 fn is_rounding(ours: &str, theirs: &str) -> bool {
     let (Ok(ours), Ok(theirs)) = (ours.parse::<f64>(), theirs.parse::<f64>()) else { return false };
     (ours - theirs).abs() <= ROUNDING_MAX * ours.abs().max(theirs.abs())
+}
+
+/// `%` of what a function gave: a last digit decides.
+fn is_remainder(node: &Node) -> bool {
+    let Node::Binary(binary) = node else { return false };
+    let is_computed = |side: &Node| side.any(&|node| matches!(node, Node::Call { .. } | Node::Binary(_)));
+    binary.op == "%" && (is_computed(&binary.left) || is_computed(&binary.right))
 }
 
 /// `rate` or `increase` of something that is near zero. Counters are not, in the data for 2.x.

@@ -56,6 +56,12 @@ pub(crate) struct DiffArguments {
     /// When: milliseconds since 1970
     #[arg(long, value_name = "MS")]
     at: Option<i64>,
+    /// Over a range, to then
+    #[arg(long, value_name = "MS", requires = "step")]
+    to: Option<i64>,
+    /// Between two points of that range
+    #[arg(long, value_name = "MS")]
+    step: Option<i64>,
     /// Prints errors that are worded differently
     #[arg(long)]
     words: bool,
@@ -94,7 +100,10 @@ struct Tally {
 pub(crate) fn run(arguments: &DiffArguments) -> anyhow::Result<bool> {
     let (mut pair, dialect) = start(arguments)?;
     if let (Some(query), Some(time_ms)) = (&arguments.query, arguments.at) {
-        let when = When::Instant(time_ms);
+        let when = match (arguments.to, arguments.step) {
+            (Some(end_ms), Some(step_ms)) => When::Range { start_ms: time_ms, end_ms, step_ms },
+            _ => When::Instant(time_ms),
+        };
         print(&format!("ours   {}", pair.ours.query(query, when)?));
         print(&format!("theirs {}", pair.theirs.query(query, when)?));
         return Ok(true);
@@ -206,7 +215,10 @@ impl Pair {
             matches!(node, Node::Call { name: "sort" | "sort_desc", .. }) && matches!(when, When::Instant(_));
         // 2.x adds up plainly, 3.x compensates as we do.
         let relative = if self.major_version < 3 { 1e-6 } else { 1e-9 };
-        compare(ours, theirs, ordered, Tolerance { relative, absolute: 1e-9 })
+        let found = compare(ours, theirs, ordered, Tolerance { relative, absolute: 1e-9 });
+        // 2.x has no annotations.
+        let notes = || if self.major_version < 3 { None } else { compare::compare_notes(ours, theirs) };
+        found.or_else(notes)
     }
 
     fn shrunk(&mut self, seed: u64, node: &Node, when: When, difference: &Difference) -> String {

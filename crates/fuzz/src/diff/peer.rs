@@ -224,12 +224,15 @@ fn encode(text: &str) -> String {
 /// The samples of `range_ms`.
 fn batch_of(series: &[Series], range_ms: std::ops::Range<i64>) -> anyhow::Result<MetricBatch> {
     let mut batch = MetricBatch::new();
-    for Series { labels, samples } in series {
+    for Series { labels, samples, histograms } in series {
         let mut pairs: Vec<(&str, &str)> =
             labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
         batch.start_series(&mut pairs)?;
         for (ts_ms, value) in samples.iter().filter(|(ts_ms, _)| range_ms.contains(ts_ms)) {
             batch.push_sample(*ts_ms, *value);
+        }
+        for sample in histograms.iter().filter(|sample| range_ms.contains(&sample.ts_ms)) {
+            batch.push_histogram(sample.clone());
         }
     }
     Ok(batch)

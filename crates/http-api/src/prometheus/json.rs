@@ -68,7 +68,10 @@ fn write_value(outlet: &mut Outlet, value: Value) -> Result<(), Gone> {
     match value {
         Value::Scalar { ts_ms, value } => {
             outlet.text().push_str("{\"resultType\":\"scalar\",\"result\":");
-            push_sample(outlet.text(), ts_ms, value);
+            // Scalars never have an exponent, unlike samples.
+            outlet.text().push('[');
+            push_time(outlet.text(), ts_ms);
+            push(outlet.text(), format_args!(",\"{}\"]", promql::format_value(value)));
         }
         Value::String { ts_ms, value } => {
             outlet.text().push_str("{\"resultType\":\"string\",\"result\":[");
