@@ -27,6 +27,15 @@ pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) ->
         Difference::Value { theirs, .. } if theirs.contains("Inf") && node.uses(&["sinh", "cosh"]) => {
             Some("sinh and cosh near overflow")
         }
+        Difference::Series { only_theirs, .. }
+            if only_theirs.is_empty() && node.uses(&["timestamp"]) && node.any(&is_fixed_in_time) =>
+        {
+            Some("timestamp at a fixed time")
+        }
+        Difference::Series { only_ours, .. } if node.uses(&["count_values"]) && has_bounds(only_ours) => {
+            Some("bounds of native histograms")
+        }
+        Difference::Notes { ours, theirs } => notes_class(node, ours, theirs),
         Difference::Value { .. } if node.any(&is_remainder) => Some("remainders of what is computed"),
         Difference::Value { ours, theirs, .. } if node.uses(&VARIANCES) && is_rounding(ours, theirs) => {
             Some("rounding of variances")
@@ -77,10 +86,46 @@ fn class_2(node: &Node, difference: &Difference) -> Option<&'static str> {
     if node.any(&extrapolates_a_gauge) {
         return Some("extrapolation to zero");
     }
-    if node.uses(&["predict_linear", "timestamp"]) && node.any(&is_fixed_in_time) {
-        return Some("fixed times in predict_linear and timestamp");
+    if node.uses(&["predict_linear"]) && node.any(&is_fixed_in_time) {
+        return Some("predict_linear at a fixed time");
     }
     nests_subqueries(node).then_some("ranges open on the left")
+}
+
+/// Label values that are histograms.
+fn has_bounds(series: &[String]) -> bool {
+    series.iter().any(|labels| labels.contains("{count:"))
+}
+
+/// Warnings and infos that only one gives.
+fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    let nameless = |notes: &[String]| -> Vec<String> {
+        let nameless = notes.iter().map(|note| match note.split_once(" for metric name \"") {
+            Some((before, after)) => {
+                format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest))
+            }
+            None => note.clone(),
+        });
+        let mut nameless: Vec<String> = nameless.collect();
+        nameless.sort_unstable();
+        nameless.dedup();
+        nameless
+    };
+    if nameless(ours) == nameless(theirs) {
+        return Some("names in notes");
+    }
+    let others = |left: &[String], right: &[String]| -> Vec<String> {
+        left.iter().filter(|note| !right.contains(note)).cloned().collect()
+    };
+    let (only_ours, only_theirs) = (others(ours, theirs), others(theirs, ours));
+    let all_say = |words: &str| only_ours.iter().all(|note| note.contains(words));
+    if only_theirs.is_empty() && all_say("conflicting counter resets") {
+        return Some("resets that the store knows");
+    }
+    if only_theirs.is_empty() && node.any(&is_fixed_in_time) && all_say("sort is ineffective") {
+        return Some("sort at a fixed time");
+    }
+    None
 }
 
 fn is_rounding(ours: &str, theirs: &str) -> bool {

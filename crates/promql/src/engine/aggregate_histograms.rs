@@ -62,7 +62,7 @@ impl<'c> HistogramFold<'c> {
     }
 
     fn note(&self, note: Note) {
-        self.context.note(self.node.expr.span, note);
+        self.context.note(self.node.expr.unwrap_parens().span, note);
     }
 
     fn add_up(&mut self, group: usize, column: &Column) -> Result<(), QueryError> {
@@ -88,7 +88,7 @@ impl<'c> HistogramFold<'c> {
             if added.is_err() {
                 cell.is_incompatible = true;
                 let note = Note::mixed_exponential_custom(column.labels.metric_name());
-                self.context.note(self.node.expr.span, note);
+                self.context.note(self.node.expr.unwrap_parens().span, note);
             }
         }
         Ok(())

@@ -213,8 +213,16 @@ impl Note {
 
 /// As Go's `%.2g`.
 fn two_digits(value: f64) -> String {
-    let rounded = format!("{value:.1e}").parse().unwrap_or(value);
-    crate::format_value_short(rounded)
+    let text = format!("{value:.1e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if !(-4..2).contains(&exponent) && value.is_finite() {
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    let rounded: f64 = text.parse().unwrap_or(value);
+    crate::format_value(rounded)
 }
 
 /// ` for metric name "x"`, or nothing without a name.
@@ -279,6 +287,15 @@ mod tests {
         let (warnings, infos) = annotations.into_texts();
         assert_eq!(warnings, ["PromQL warning: this native histogram metric is not a counter: \"m\" (1:5)"]);
         assert_eq!(infos.len(), 1);
+    }
+
+    #[test]
+    fn differences_have_two_digits() {
+        for (value, want) in
+            [(0.126, "0.13"), (58.0, "58"), (99.6, "1e+02"), (1_234.0, "1.2e+03"), (0.000_012, "1.2e-05")]
+        {
+            assert_eq!(two_digits(value), want, "{value}");
+        }
     }
 
     #[test]

@@ -71,7 +71,9 @@ fn eval_vector(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Col
         Kind::Timestamp => timestamp(context, &arguments[0], grid),
         Kind::StartTimestamp => start_timestamp(context, &arguments[0], grid),
         Kind::Sort { descending } => {
-            let columns = sortable(context, call, grid)?;
+            // By value: histograms have no order.
+            let mut columns = sortable(context, call, grid)?;
+            columns.iter_mut().for_each(Column::drop_histograms);
             Ok(if context.bounds.is_range { columns } else { rank::sort(columns, descending) })
         }
         Kind::SortByLabel { descending } => {
@@ -124,7 +126,7 @@ pub(crate) fn window(
     let range = RangeArgument::new(context, range_expr)?;
     let range_ms = range.range_ms;
     // Annotations of `quantile_over_time` point at its first argument, as in Prometheus.
-    let span = if range_index == 0 { range.span } else { call.arguments[0].span };
+    let span = if range_index == 0 { range.span } else { call.arguments[0].unwrap_parens().span };
     let mixed = MixedCall {
         context,
         function,
@@ -162,7 +164,7 @@ fn check_parameters(
 ) -> Result<(), QueryError> {
     match function {
         Window::Quantile => {
-            rank::remark_quantiles(context, call.arguments[0].span, &parameters[0]);
+            rank::remark_quantiles(context, call.arguments[0].unwrap_parens().span, &parameters[0]);
             Ok(())
         }
         Window::Smoothing => {

@@ -61,7 +61,10 @@ fn histograms(context: &Context<'_>, argument: &Expr, grid: Grid) -> Result<Hist
         }
         let written = column.labels.get(BUCKET_LABEL).unwrap_or_default();
         let Some(bound) = parse_bound(written) else {
-            context.note(argument.span, Note::bad_bucket_label(column.labels.metric_name(), written));
+            context.note(
+                argument.unwrap_parens().span,
+                Note::bad_bucket_label(column.labels.metric_name(), written),
+            );
             continue;
         };
         let labels = column.labels.filtered(|name| name != BUCKET_LABEL);
@@ -74,7 +77,7 @@ fn histograms(context: &Context<'_>, argument: &Expr, grid: Grid) -> Result<Hist
     for group in &mut classic {
         group.buckets.sort_by(|left, right| left.0.total_cmp(&right.0));
     }
-    remove_mixed(context, argument.span, &index, &mut classic, &mut native);
+    remove_mixed(context, argument.unwrap_parens().span, &index, &mut classic, &mut native);
     Ok(Histograms { classic, native })
 }
 
@@ -173,9 +176,9 @@ pub(crate) fn quantile(
     grid: Grid,
 ) -> Result<Vec<Column>, QueryError> {
     let phis = scalar(context, &arguments[0], grid)?;
-    rank::remark_quantiles(context, arguments[0].span, &phis);
+    rank::remark_quantiles(context, arguments[0].unwrap_parens().span, &phis);
     let histograms = histograms(context, &arguments[1], grid)?;
-    Ok(quantile_columns(context, grid, &histograms, &phis, arguments[1].span))
+    Ok(quantile_columns(context, grid, &histograms, &phis, arguments[1].unwrap_parens().span))
 }
 
 /// `histogram_quantiles(v, label, φ…)`.
@@ -189,8 +192,8 @@ pub(crate) fn quantiles(
     let mut all = Vec::new();
     for argument in &arguments[2..] {
         let phis = scalar(context, argument, grid)?;
-        rank::remark_quantiles(context, argument.span, &phis);
-        for column in quantile_columns(context, grid, &histograms, &phis, arguments[0].span) {
+        rank::remark_quantiles(context, argument.unwrap_parens().span, &phis);
+        for column in quantile_columns(context, grid, &histograms, &phis, arguments[0].unwrap_parens().span) {
             label_steps(context, &column, &label, &phis, &mut all)?;
         }
     }
@@ -247,7 +250,7 @@ pub(crate) fn fraction(
     let of_native = |step: usize, histogram: &model::Histogram, name: &str| {
         let (value, note) = native::fraction(lower[step], upper[step], histogram, name);
         if let Some(note) = note {
-            context.note(arguments[2].span, note);
+            context.note(arguments[2].unwrap_parens().span, note);
         }
         value
     };

@@ -33,13 +33,14 @@ pub(crate) fn eval(
     let columns = vector(context, &node.expr, grid)?;
     match node.op {
         AggregateOp::Quantile => {
-            remark_extreme_quantiles(context, parameter.span, &parameters);
+            remark_extreme_quantiles(context, parameter.unwrap_parens().span, &parameters);
             if columns.iter().any(Column::has_histograms) {
-                context.note(node.expr.span, Note::histogram_ignored_in_aggregation("quantile"));
+                context
+                    .note(node.expr.unwrap_parens().span, Note::histogram_ignored_in_aggregation("quantile"));
             }
             Ok(quantile(node, &columns, &parameters, grid))
         }
-        AggregateOp::LimitRatio => limit_ratio(context, columns, &parameters, parameter.span),
+        AggregateOp::LimitRatio => limit_ratio(context, columns, &parameters, parameter.unwrap_parens().span),
         _ => {
             let ks = parameters.iter().map(|k| whole_k(*k)).collect::<Result<Vec<usize>, QueryError>>()?;
             let ignores = |column: &Column, step: usize| ks[step] > 0 && column.histogram(step).is_some();
