@@ -293,7 +293,7 @@ impl Tsdb {
         let segment = self.log.rotate()?;
         let families: Vec<_> = self.read_metadata().values().cloned().collect();
         self.log_metadata(&families)?;
-        self.log_exemplars()?;
+        self.log_exemplars(&self.log)?;
         let frozen = self.head.freeze(Cut::Everything);
         self.write_block(&frozen)?;
         drop(frozen);
@@ -395,12 +395,12 @@ impl Tsdb {
     }
 
     /// Repeats all exemplars in the log: earlier segments are about to go.
-    fn log_exemplars(&self) -> Result<(), Error> {
+    pub(crate) fn log_exemplars(&self, log: &Log) -> Result<(), Error> {
         let exemplars = self.read_exemplars();
         let mut record = Vec::new();
         for exemplars in exemplars.all().chunks(1_000) {
             put_exemplars(exemplars.iter().map(|(labels, exemplar)| (labels, exemplar)), &mut record);
-            self.log.append(&record)?;
+            log.append(&record)?;
         }
         Ok(())
     }

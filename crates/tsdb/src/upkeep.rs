@@ -110,6 +110,7 @@ impl Tsdb {
             put_metadata(families.iter(), &mut record);
             log.append(&record)?;
         }
+        self.log_exemplars(&log)?;
         log.close()?;
         Ok(())
     }

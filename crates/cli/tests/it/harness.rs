@@ -38,6 +38,11 @@ impl TestServer {
 
     /// A server on free ports over what is in `dir`.
     pub(crate) fn start_in(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// Likewise, with more arguments.
+    pub(crate) fn start_with(dir: &Path, arguments: &[&str]) -> Self {
         let mut child = eino()
             .args([
                 "server",
@@ -49,6 +54,7 @@ impl TestServer {
             ])
             .arg(format!("--config={}", dir.join("eino.yaml").display()))
             .arg(format!("--data={}", dir.join("data").display()))
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(
                 std::fs::File::options()

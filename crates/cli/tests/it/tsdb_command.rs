@@ -257,6 +257,39 @@ fn exported_text_imports_into_the_same_and_analyze_counts_it() {
 }
 
 #[test]
+fn a_snapshot_of_a_running_server_starts_as_a_server_and_keeps_what_is_deleted_later() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    for folder in [&first, &second] {
+        std::fs::create_dir(folder).expect("is made");
+        std::fs::write(folder.join("eino.yaml"), "").expect("configuration is written");
+    }
+    let server = TestServer::start_with(&first, &["--web.enable-admin-api"]);
+    let time_s = unix_ms() / 1_000;
+    let body = wire::remote_write::encode(&batch(time_s * 1_000, 0));
+    let body = snap::raw::Encoder::new().compress_vec(&body).expect("compresses");
+    let headers = [("Content-Type", "application/x-protobuf"), ("Content-Encoding", "snappy")];
+    assert!(request(server.http, "POST", "/api/v1/write", &headers, &body).status < 300);
+    let count = |address: SocketAddr| answer(address, "count(temperature)", time_s).into_values().next();
+    assert_eq!(count(server.http).as_deref(), Some("4.000000000e1"));
+    let url = format!("http://{}", server.http);
+    let snapshot = run_json(&["tsdb", "snapshot", "--server", &url, "-o", "json"]);
+    let delete = format!("/api/v1/admin/tsdb/delete_series?match[]={}", encode("temperature{n=~\".|1.\"}"));
+    assert_eq!(request(server.http, "POST", &delete, &[], b"").status, 204);
+    assert_eq!(count(server.http).as_deref(), Some("2.000000000e1"));
+    assert_eq!(request(server.http, "POST", "/api/v1/admin/tsdb/clean_tombstones", &[], b"").status, 204);
+    let busy = eino().args(["tsdb", "analyze", "--data", text(&first.join("data"))]).output().expect("runs");
+    let error = String::from_utf8_lossy(&busy.stderr).into_owned();
+    assert!(busy.status.code() == Some(2) && error.contains("in use by another eino server"), "{error}");
+    let server = server.kill_and_restart();
+    assert_eq!(count(server.http).as_deref(), Some("2.000000000e1"), "deletions survive kill -9");
+    let name = snapshot["name"].as_str().expect("a name");
+    std::fs::rename(first.join("data/snapshots").join(name), second.join("data")).expect("is moved");
+    let copy = TestServer::start_in(&second);
+    assert_eq!(count(copy.http).as_deref(), Some("4.000000000e1"));
+}
+
+#[test]
 fn a_wrong_path_or_directory_is_named_and_makes_nothing() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let data = dir.path().join("data");

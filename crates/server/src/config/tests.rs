@@ -48,7 +48,7 @@ fn an_empty_file_is_the_default() {
 fn values_arrive_where_they_belong() {
     let text = "global: {scrape_interval: 5s, evaluation_interval: 7s, external_labels: {zone: '${ZONE}-1'}}\n\
                 scrape_configs: [{job_name: a, static_configs: [{targets: [h:1]}]}]\n\
-                storage: {sync: always, tsdb: {retention: {time: 3d, size: 1GB}, out_of_order_time_window: 30m}}\n\
+                storage: {sync: always, downsampling: {five_minutes: 20d}, background_bytes_per_second: 1MiB, tsdb: {retention: {time: 3d, size: 1GB}, out_of_order_time_window: 30m}}\n\
                 traces: {retention: 2d}\nanalysis: {write_interval: 5s}\n\
                 limits: {query_samples: 1000, request_body: 1MiB}\nexternal_url: http://x/\n\
                 rule_files: ['*.rules.yml']\nalertmanager_config: am.yml\n\
@@ -62,6 +62,8 @@ fn values_arrive_where_they_belong() {
     assert_eq!(config.rules.globals.external_labels.get("zone"), Some("eu-1"));
     assert_eq!((config.sync_always, config.metrics_retention), (true, 3 * DAY));
     assert_eq!(config.metrics_retention_bytes, Some(1 << 30));
+    assert_eq!(config.downsampling, Downsampling { five_minutes: 20 * DAY, one_hour: 730 * DAY });
+    assert_eq!(config.background_bytes_per_second, 1 << 20);
     assert_eq!(config.out_of_order_window, Duration::from_secs(1_800));
     assert_eq!(config.analysis_write_interval, Duration::from_secs(5));
     assert_eq!((config.limits.query_samples, config.limits.request_body_bytes), (Some(1_000), Some(1 << 20)));

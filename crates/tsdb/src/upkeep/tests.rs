@@ -434,6 +434,46 @@ fn analysis_counts_what_takes_space_and_what_is_gone() {
     assert_eq!(pairs, [("m", 3), ("even", 2)]);
 }
 
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/format/v3");
+
+/// A raw block, a block of windows, and a tombstone: written once, opened by every later version. 150 series on two pages,
+/// four samples each per block, 15 s apart: 100 of floats, 49 of floats with start times, one of histograms.
+#[test]
+fn a_store_of_version_3_opens() {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("blocks")).unwrap();
+    let files = ["blocks/00000002.blk", "blocks/00000003.blk", "tombstones.1", "tombstones.2"];
+    for file in files {
+        std::fs::copy(Path::new(GOLDEN).join(file), dir.path().join(file)).unwrap();
+    }
+    let config = TsdbConfig { dir: dir.path().to_owned(), ..config(&Disk::real()) };
+    let store = try_open(config, NOW_MS).unwrap();
+    let windows: Vec<_> = store.db.blocks().iter().map(|block| (block.window_ms, block.series)).collect();
+    assert_eq!(windows, [(300_000, 150), (0, 150)]);
+    assert!(store.metric("eino_tsdb_blocks_quarantined_total 0"));
+    assert_eq!(store.values_of("n").len(), 149, "series 7 is deleted");
+    let set = store.db.select(&[Matcher::equal("parity", "odd")], TimeRange::ALL).unwrap();
+    assert_eq!(set.len(), 74);
+    let mut columns = SampleColumns::default();
+    for index in 0..set.len() {
+        set.read(index, &mut columns).unwrap();
+        let number: i64 = set.labels(index).get("n").unwrap().parse().unwrap();
+        // Of the first ten minutes the first and the last sample are left.
+        let want = [(0, 0), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)];
+        let want = want.map(|(part, step)| (NOW_MS - HOUR_MS + part * 600_000 + step * 15_000, step));
+        if number == 149 {
+            let got: Vec<_> =
+                columns.histograms.iter().map(|sample| (sample.ts_ms, sample.histogram.count)).collect();
+            assert_eq!(got, want.map(|(ts_ms, step)| (ts_ms, step as f64)));
+            continue;
+        }
+        let got: Vec<_> = columns.ts_ms.iter().copied().zip(columns.values.iter().copied()).collect();
+        assert_eq!(got, want.map(|(ts_ms, step)| (ts_ms, (number * step) as f64 / 4.0)), "{number}");
+        let starts = if number >= 100 { vec![NOW_MS - 2 * HOUR_MS; 6] } else { Vec::new() };
+        assert_eq!(columns.start_ms, starts, "{number}");
+    }
+}
+
 fn block_files(disk: &Disk) -> Vec<PathBuf> {
     let files = disk.list(&Path::new(DIR).join("blocks")).unwrap();
     files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "blk")).collect()
