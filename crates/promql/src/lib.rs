@@ -5,7 +5,7 @@
 //!                             │
 //!        MetricSource ─▶ Engine: one column of values per series over all steps, absent = stale marker
 //!                             │
-//!                        QueryResult { value, warnings, infos, samples_read }
+//!                        QueryResult { value, warnings, infos, stats, plan }
 //! ```
 //! - The engine never sees a store, a socket or the wall clock: it asks a [`model::MetricSource`] and a handed-in
 //!   [`clock::Clock`] (for the timeout only).
@@ -22,6 +22,8 @@ mod parser;
 mod pretty;
 mod printer;
 pub mod series;
+mod tree;
+mod usage;
 mod value;
 
 #[doc(hidden)]
@@ -37,6 +39,8 @@ pub use functions::{Arity, Signature, function, functions};
 pub use memory::MemorySource;
 pub use parser::{Syntax, parse, parse_bytes, parse_selector, parse_with};
 pub use pretty::{PRETTY_WIDTH, pretty};
+pub use tree::tree_json;
+pub use usage::{Plan, QueryStats};
 pub use value::{MatrixSeries, SampleValue, Value, VectorSample};
 
 /// A sample value as the HTTP API and `count_values` write it: shortest decimal form, `NaN`, `+Inf`, `-Inf`.

@@ -101,6 +101,7 @@ impl Options {
             timeout: Some(ticket.time_left),
             lookback: self.lookback,
             cancel: Some(Arc::clone(&ticket.cancel)),
+            ..QueryOptions::default()
         }
     }
 }

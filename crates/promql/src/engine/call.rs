@@ -53,7 +53,7 @@ fn eval_vector(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Col
         Kind::Window(_) => {
             let mut columns = Vec::new();
             window(context, call, grid, &mut |column| {
-                context.count_points(column.values.len())?;
+                context.count_column(&column)?;
                 columns.push(column);
                 Ok(())
             })?;

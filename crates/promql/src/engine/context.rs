@@ -8,10 +8,13 @@ use clock::Clock;
 use model::MetricSource;
 
 use super::annotations::{Annotations, Note};
+use super::column::{Column, Grid};
 use super::statistics_only;
+use super::tracer::{Queryable, Tracer, histogram_bytes};
 use super::{EngineConfig, QueryOptions, QueryResult};
 use crate::ast::{At, DurationExpr, Expr, Span, TimeShift};
 use crate::error::QueryError;
+use crate::usage::QueryStats;
 use crate::value::Value;
 
 /// Start, end and step of the whole query.
@@ -33,8 +36,15 @@ pub(crate) struct Context<'q> {
     timeout: Duration,
     deadline: Duration,
     cancel: Option<&'q AtomicBool>,
+    started: Duration,
+    grid: Grid,
     samples_read: AtomicU64,
     points: AtomicU64,
+    bytes: AtomicU64,
+    series: AtomicU64,
+    largest_series: AtomicU64,
+    pub(crate) queryable: Queryable,
+    tracer: Option<Tracer>,
     /// Protects the annotations; held for one insertion.
     annotations: Mutex<Annotations>,
     /// Selectors whose histograms are looked at for count and sum alone, by where they start.
@@ -45,7 +55,7 @@ impl<'q> Context<'q> {
     pub(crate) fn new(
         source: &'q dyn MetricSource,
         expr: &Expr,
-        bounds: Bounds,
+        (bounds, grid): (Bounds, Grid),
         config: &'q EngineConfig,
         clock: &'q Clock,
         options: &'q QueryOptions,
@@ -60,8 +70,15 @@ impl<'q> Context<'q> {
             timeout,
             deadline: clock.monotonic().saturating_add(timeout),
             cancel: options.cancel.as_deref(),
+            started: clock.monotonic(),
+            grid,
             samples_read: AtomicU64::new(0),
             points: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            series: AtomicU64::new(0),
+            largest_series: AtomicU64::new(0),
+            queryable: Queryable::new(grid.count, options.step_stats),
+            tracer: options.explain.then(Tracer::new),
             annotations: Mutex::default(),
             statistics_only: statistics_only::selectors(expr),
         }
@@ -78,14 +95,51 @@ impl<'q> Context<'q> {
         Ok(())
     }
 
-    /// Counts decoded samples.
+    /// Counts decoded samples of one series.
     pub(crate) fn count_samples(&self, count: usize) -> Result<(), QueryError> {
+        self.largest_series.fetch_max(count as u64, Ordering::Relaxed);
         self.count(&self.samples_read, count, "read")
     }
 
     /// Counts points that are held at the same time as the rest.
     pub(crate) fn count_points(&self, count: usize) -> Result<(), QueryError> {
-        self.count(&self.points, count, "hold")
+        self.count(&self.points, count, "hold")?;
+        self.count_bytes((count as u64).saturating_mul(size_of::<f64>() as u64))
+    }
+
+    /// Counts a column that is held.
+    pub(crate) fn count_column(&self, column: &Column) -> Result<(), QueryError> {
+        self.count_points(column.values.len())?;
+        if column.histograms.is_empty() {
+            return Ok(());
+        }
+        let histograms = column.histograms.iter().flatten();
+        let pointers = (column.histograms.len() * size_of::<usize>()) as u64;
+        self.count_bytes(pointers + histograms.map(|histogram| histogram_bytes(histogram)).sum::<u64>())
+    }
+
+    fn count_bytes(&self, count: u64) -> Result<(), QueryError> {
+        let total = self.bytes.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        let limit = self.config.bytes_max;
+        if total > limit {
+            return Err(QueryError::Execution(format!(
+                "query holds too much in memory: it would hold {total} bytes of intermediate results, bytes_max is {limit}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Counts the series of a selection.
+    pub(crate) fn count_series(&self, count: usize) -> Result<(), QueryError> {
+        let count = count as u64;
+        let total = self.series.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        let limit = self.config.series_max;
+        if total > limit {
+            return Err(QueryError::Execution(format!(
+                "query selects too many series: it would select {total} series, series_max is {limit}"
+            )));
+        }
+        Ok(())
     }
 
     fn count(&self, counter: &AtomicU64, count: usize, verb: &str) -> Result<(), QueryError> {
@@ -99,6 +153,30 @@ impl<'q> Context<'q> {
             )));
         }
         Ok(())
+    }
+
+    /// Whether each node's time is taken.
+    pub(crate) fn explains(&self) -> bool {
+        self.tracer.is_some()
+    }
+
+    /// The time that passes, whatever the hour is.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// A node begins.
+    pub(crate) fn enter(&self, expr: &Expr, grid: Grid) {
+        if let Some(tracer) = &self.tracer {
+            tracer.enter(expr, grid, self.now(), self.samples_read.load(Ordering::Relaxed));
+        }
+    }
+
+    /// The node that began last has ended; others took `handed_on` for its columns.
+    pub(crate) fn leave(&self, series: usize, handed_on: Duration) {
+        if let Some(tracer) = &self.tracer {
+            tracer.leave(series, self.now(), self.samples_read.load(Ordering::Relaxed), handed_on);
+        }
     }
 
     /// Whether the histograms of the selector at `span` are looked at for count and sum alone.
@@ -152,9 +230,18 @@ impl<'q> Context<'q> {
     }
 
     pub(crate) fn finish(self, value: Value) -> QueryResult {
+        let stats = QueryStats {
+            total_queryable_samples: self.queryable.total(),
+            total_queryable_samples_per_step: self.queryable.per_step(self.grid),
+            eval_time: self.now().saturating_sub(self.started),
+            samples_read: self.samples_read.into_inner(),
+            peak_samples: self.points.into_inner().saturating_add(self.largest_series.into_inner()),
+            bytes_held: self.bytes.into_inner(),
+            series_selected: self.series.into_inner(),
+        };
         let annotations = self.annotations.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (warnings, infos) = annotations.into_texts();
-        QueryResult { value, warnings, infos, samples_read: self.samples_read.into_inner() }
+        QueryResult { value, warnings, infos, stats, plan: self.tracer.and_then(Tracer::finish) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The dispatch: every kind of expression to the code that evaluates it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::column::{Column, Evaluated, Grid, is_absent};
 use super::context::Context;
 use super::invariant::is_step_invariant;
 use super::select::{self, Pick};
+use super::tracer::is_traced;
 use super::{aggregate, binary, call};
 use crate::ast::{Expr, ExprKind};
 use crate::error::QueryError;
@@ -15,12 +17,27 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Column) -> Result<(), QueryError>;
 
 /// Evaluates a scalar, string or vector over all steps of `grid`.
 pub(crate) fn eval(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evaluated, QueryError> {
+    if !context.explains() || !is_traced(expr) {
+        return eval_here(context, expr, grid);
+    }
+    context.enter(expr, grid);
+    let evaluated = eval_here(context, expr, grid)?;
+    let series = match &evaluated {
+        Evaluated::Vector(columns) => columns.len(),
+        Evaluated::Scalar(_) | Evaluated::String(_) => 1,
+    };
+    context.leave(series, Duration::ZERO);
+    Ok(evaluated)
+}
+
+fn eval_here(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evaluated, QueryError> {
     context.check_running()?;
     // Whatever it is, it holds a value per step: inside a subquery that can be millions.
     context.count_points(grid.count)?;
     let is_literal = matches!(expr.kind, ExprKind::Number { .. } | ExprKind::String(_));
     if grid.count > 1 && !is_literal && is_step_invariant(expr) {
-        let once = eval_varying(context, expr, grid.first())?;
+        let evaluate_once = || eval_varying(context, expr, grid.first());
+        let once = context.queryable.repeated(grid.count, evaluate_once)?;
         if let Evaluated::Vector(columns) = &once {
             context.count_points(columns.len().saturating_mul(grid.count))?;
         }
@@ -41,7 +58,7 @@ fn eval_varying(context: &Context<'_>, expr: &Expr, grid: Grid) -> Result<Evalua
         ExprKind::Selector(_) => {
             let mut columns = Vec::new();
             stream_varying(context, expr, grid, &mut |column| {
-                context.count_points(column.values.len())?;
+                context.count_column(&column)?;
                 columns.push(column);
                 Ok(())
             })?;
@@ -59,10 +76,36 @@ pub(crate) fn stream(
     grid: Grid,
     sink: Sink<'_>,
 ) -> Result<(), QueryError> {
+    if !context.explains() || !is_streamed(expr) {
+        return stream_here(context, expr, grid, sink);
+    }
+    context.enter(expr, grid);
+    let (mut series, mut handed_on) = (0, Duration::ZERO);
+    stream_here(context, expr, grid, &mut |column| {
+        series += 1;
+        let started = context.now();
+        let taken = sink(column);
+        handed_on += context.now().saturating_sub(started);
+        taken
+    })?;
+    context.leave(series, handed_on);
+    Ok(())
+}
+
+/// Whether a node hands its columns on while it runs; all others are evaluated by [`eval`].
+fn is_streamed(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Selector(_) => true,
+        ExprKind::Call(call) => call::is_window(call),
+        _ => false,
+    }
+}
+
+fn stream_here(context: &Context<'_>, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
     if grid.count > 1 && is_step_invariant(expr) {
-        return stream_varying(context, expr, grid.first(), &mut |column| {
-            sink(repeat_column(column, grid.count))
-        });
+        let repeated = &mut |column| sink(repeat_column(column, grid.count));
+        let evaluate_once = || stream_varying(context, expr, grid.first(), repeated);
+        return context.queryable.repeated(grid.count, evaluate_once);
     }
     stream_varying(context, expr, grid, sink)
 }

@@ -14,6 +14,7 @@ use super::histogram_sum::HistogramMean;
 use super::mixed_rate;
 use super::range::WindowView;
 use super::select::seconds;
+use super::tracer::histogram_samples;
 use super::window::{self, Parameters};
 use crate::ast::{Extension, Span};
 use crate::error::QueryError;
@@ -64,6 +65,9 @@ pub(super) fn slide(
         let high = samples.ts_ms.partition_point(|ts_ms| is_within(*ts_ms)).max(low);
         let first = samples.histograms.partition_point(|sample| is_before(sample.ts_ms));
         let end = samples.histograms.partition_point(|sample| is_within(sample.ts_ms)).max(first);
+        let weights =
+            samples.histograms[first..end].iter().map(|sample| histogram_samples(&sample.histogram));
+        context.queryable.add(step, (high - low) as u64 + weights.sum::<u64>());
         let window = MixedWindow {
             labels,
             ts_ms: &samples.ts_ms[low..high],

@@ -39,6 +39,7 @@ mod sets;
 mod smoothed;
 mod statistics_only;
 mod subquery;
+mod tracer;
 mod window;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use model::{LabelSet, MetricSource};
 use crate::ast::{Expr, ValueType};
 use crate::error::{ParseError, QueryError};
 use crate::parser::{Syntax, parse_with};
+use crate::usage::{Plan, QueryStats};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use column::{Column, Evaluated, Grid, is_absent};
 use context::{Bounds, Context};
@@ -60,8 +62,12 @@ use context::{Bounds, Context};
 pub struct EngineConfig {
     /// How far back an instant selector looks for a sample.
     pub lookback: Duration,
-    /// Most samples that one query may read and hold.
+    /// Most samples that one query may read, and most points that it may hold.
     pub samples_max: u64,
+    /// Most series that one query may select.
+    pub series_max: u64,
+    /// Most bytes of intermediate results that one query may hold.
+    pub bytes_max: u64,
     /// Longest run of one query.
     pub timeout: Duration,
     /// Most steps of a range query or subquery.
@@ -82,6 +88,8 @@ impl Default for EngineConfig {
         Self {
             lookback: Duration::from_secs(300),
             samples_max: 50_000_000,
+            series_max: 10_000_000,
+            bytes_max: 2 << 30,
             timeout: Duration::from_secs(120),
             points_max: 11_000,
             subquery_step: Duration::from_secs(60),
@@ -101,6 +109,10 @@ pub struct QueryOptions {
     pub lookback: Option<Duration>,
     /// Stops the query when set to true.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Whether [`QueryStats::total_queryable_samples_per_step`] is filled.
+    pub step_stats: bool,
+    /// Whether [`QueryResult::plan`] is filled.
+    pub explain: bool,
 }
 
 /// An answer.
@@ -111,8 +123,10 @@ pub struct QueryResult {
     pub warnings: Vec<String>,
     /// `PromQL info: … (line:column)`, each once.
     pub infos: Vec<String>,
-    /// Samples decoded.
-    pub samples_read: u64,
+    /// What it took.
+    pub stats: QueryStats,
+    /// What each node took, if [`QueryOptions::explain`] asked for it; nothing for a literal.
+    pub plan: Option<Plan>,
 }
 
 /// Evaluates expressions. Cheap to clone; holds no state between queries.
@@ -166,8 +180,8 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
         let bounds = Bounds { start_ms: time_ms, end_ms: time_ms, step_ms: 0, is_range: false };
-        let context = Context::new(source, expr, bounds, &self.config, &self.clock, options);
         let grid = Grid { start_ms: time_ms, step_ms: 1, count: 1 };
+        let context = Context::new(source, expr, (bounds, grid), &self.config, &self.clock, options);
         let value = if expr.value_type() == ValueType::Matrix {
             Value::Matrix(range::raw_matrix(&context, expr, grid)?)
         } else {
@@ -210,7 +224,7 @@ impl Engine {
             )));
         }
         let bounds = Bounds { start_ms, end_ms, step_ms, is_range: true };
-        let context = Context::new(source, expr, bounds, &self.config, &self.clock, options);
+        let context = Context::new(source, expr, (bounds, grid), &self.config, &self.clock, options);
         let value = range_value(eval::eval(&context, expr, grid)?, grid)?;
         Ok(context.finish(value))
     }

@@ -14,6 +14,7 @@ use super::context::{Context, Shift};
 use super::eval::Sink;
 use super::mixed::{self, MixedFn};
 use super::select::{each_series, read_range, read_series, remove_stale};
+use super::tracer::histogram_samples;
 use super::{smoothed, statistics_only, subquery};
 use crate::ast::{Expr, ExprKind, Extension, Selector, Span};
 use crate::error::QueryError;
@@ -174,6 +175,8 @@ fn slide(
     let (mut low, mut high, mut reset_low) = (0, 0, 0);
     let mut values = Vec::with_capacity(grid.count);
     let mut any = false;
+    let mut seen = 0;
+    let is_per_step = context.queryable.is_per_step();
     for step in 0..grid.count {
         if step % 1024 == 1023 {
             context.check_running()?;
@@ -190,6 +193,10 @@ fn slide(
         while reset_low < resets.len() && resets[reset_low] <= low {
             reset_low += 1;
         }
+        if is_per_step {
+            context.queryable.add(step, (high - low) as u64);
+        }
+        seen += high - low;
         let value = if low == high {
             None
         } else {
@@ -207,6 +214,9 @@ fn slide(
         any |= value.is_some();
         values.push(value.unwrap_or_else(absent));
     }
+    if !is_per_step {
+        context.queryable.add(0, seen as u64);
+    }
     Ok(any.then_some(values))
 }
 
@@ -222,6 +232,7 @@ pub(crate) fn raw_matrix(
         ExprKind::Selector(selector) => {
             let shift = context.shift(&selector.shift);
             let set = context.source.select(&selector.matchers, argument.read_range(context, grid, shift))?;
+            context.count_series(set.len())?;
             context.note_source(set.infos());
             let mut samples = SampleColumns::default();
             for index in 0..set.len() {
@@ -232,12 +243,14 @@ pub(crate) fn raw_matrix(
                     let range = (end_ms.saturating_sub(argument.range_ms), end_ms);
                     smoothed::extend(&mut samples, range, extension)?;
                 }
+                let histograms = samples.histograms.iter().map(|sample| histogram_samples(&sample.histogram));
+                context.queryable.add(0, samples.ts_ms.len() as u64 + histograms.sum::<u64>());
                 push_series(&mut matrix, set.labels(index).clone(), std::mem::take(&mut samples));
             }
         }
         ExprKind::Subquery(node) => {
             let shift = context.shift(&node.shift);
-            for column in subquery::columns(context, node, grid, shift, argument.range_ms)? {
+            for column in subquery::counted_columns(context, node, grid, shift, argument.range_ms)? {
                 let labels = if column.drop_name {
                     super::column::without_metadata(&column.labels)
                 } else {

@@ -61,12 +61,16 @@ pub(crate) fn instant(
         if detects_resets {
             statistics_only::detect_resets(samples);
         }
-        Ok(if samples.histograms.is_empty() {
+        let steps = if samples.histograms.is_empty() {
             let values = latest_floats(samples, grid, shift, lookback_ms, pick);
             values.map(|values| Steps { values, histograms: Vec::new() })
         } else {
             latest_of_both(samples, grid, shift, lookback_ms, pick)
-        })
+        };
+        if let Some(steps) = &steps {
+            context.queryable.add_steps(steps);
+        }
+        Ok(steps)
     };
     each_series(context, &selector.matchers, range, &compute, sink)
 }
@@ -195,6 +199,7 @@ pub(super) fn each_series(
 ) -> Result<(), QueryError> {
     context.check_running()?;
     let set = context.source.select(matchers, range)?;
+    context.count_series(set.len())?;
     context.note_source(set.infos());
     let threads = context.config.threads_max;
     if threads > 1 && set.len() >= PARALLEL_SERIES_MIN {

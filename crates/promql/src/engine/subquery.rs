@@ -17,8 +17,19 @@ pub(super) struct SubqueryColumn {
     pub(super) samples: SampleColumns,
 }
 
-/// Evaluates the inner expression.
+/// Evaluates the inner expression. What its selectors see is counted where the columns are used.
 pub(super) fn columns(
+    context: &Context<'_>,
+    subquery: &Subquery,
+    outer: Grid,
+    shift: Shift,
+    range_ms: i64,
+) -> Result<Vec<SubqueryColumn>, QueryError> {
+    context.queryable.muted(|| counted_columns(context, subquery, outer, shift, range_ms))
+}
+
+/// As [`columns`], for an answer: what its selectors see counts.
+pub(super) fn counted_columns(
     context: &Context<'_>,
     subquery: &Subquery,
     outer: Grid,

@@ -9,3 +9,4 @@ mod conformance;
 mod limits;
 mod parser;
 mod properties;
+mod usage;
