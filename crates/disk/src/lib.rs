@@ -239,6 +239,13 @@ impl Appender {
 
     /// Appends, sooner or later.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() >= APPENDER_BYTES {
+            // What is long enough is not collected.
+            self.flush()?;
+            self.file.write_all_at(bytes, self.offset)?;
+            self.offset += bytes.len() as u64;
+            return Ok(());
+        }
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= APPENDER_BYTES { self.flush() } else { Ok(()) }
     }

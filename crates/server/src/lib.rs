@@ -10,7 +10,6 @@
 pub mod config;
 
 mod analysis_worker;
-mod cardinality;
 mod control;
 mod data_dir;
 mod front;

@@ -1,15 +1,10 @@
 //! The stores as operators see them.
 
-use http_api::{BlockCompaction, BlockStats, BlockStatus, MetricStats, StoreAdmin};
-use model::{Matcher, MetricSource, TimeRange};
+use http_api::{BlockCompaction, BlockStats, BlockStatus, MetricStats, NamedCount, StoreAdmin};
+use model::{Matcher, TimeRange};
 use serde_json::json;
 
-use crate::cardinality;
 use crate::stores::Stores;
-
-/// Series with samples in so much time before the newest sample are counted by name and label: about what is not in
-/// blocks yet.
-const RECENT_MS: i64 = 2 * 60 * 60 * 1_000;
 
 impl StoreAdmin for Stores {
     fn flush(&self) -> Result<(), String> {
@@ -65,11 +60,18 @@ impl StoreAdmin for Stores {
 
     fn metric_stats(&self, limit: usize) -> Result<MetricStats, String> {
         let status = self.metrics.status();
-        let newest_ms = status.max_ms.unwrap_or_default();
-        let range_ms = TimeRange::new(newest_ms.saturating_sub(RECENT_MS), i64::MAX);
-        let series = self.metrics.select(&[], range_ms).map_err(|error| error.to_string())?;
-        let labels = (0..series.len()).map(|index| series.labels(index));
-        let mut stats = cardinality::metric_stats(labels, limit);
+        let named = |counts: Vec<(String, u64)>| {
+            counts.into_iter().map(|(name, value)| NamedCount { name, value }).collect()
+        };
+        let labels = self.metrics.label_stats(limit);
+        let mut stats = MetricStats {
+            series_count_by_metric_name: named(labels.series_by_metric_name),
+            label_value_count_by_label_name: named(labels.values_by_label_name),
+            memory_in_bytes_by_label_name: named(labels.bytes_by_label_name),
+            series_count_by_label_value_pair: named(labels.series_by_label_pair),
+            ..MetricStats::default()
+        };
+        stats.head_stats.num_label_pairs = labels.label_pairs;
         stats.head_stats.num_series = status.head_series;
         // Prometheus's words for "nothing": the far ends of time.
         stats.head_stats.min_time = status.min_ms.unwrap_or(i64::MAX);

@@ -17,9 +17,9 @@ impl MetricSink for Tsdb {
     fn append(&self, batch: &MetricBatch) -> Result<Appended, SinkError> {
         self.append_metadata(&batch.metadata)?;
         let limits = Limits { config: &self.config, now_ms: self.clock.unix_ms(), minute: self.minute() };
-        let outcome = self.head.append(batch, &limits, &self.log)?;
+        let mut outcome = self.head.append(batch, &limits, &self.log)?;
         if batch.exemplar_count() > 0 {
-            self.append_exemplars(batch)?;
+            outcome.appended.accepted_exemplars = self.append_exemplars(batch)?;
         }
         if outcome.series_created > 0 {
             self.metrics.series_created.add(outcome.series_created);
@@ -59,11 +59,12 @@ impl Tsdb {
         Ok(())
     }
 
-    /// Logs and remembers the exemplars of series that the head has. One that is left out is counted.
-    fn append_exemplars(&self, batch: &MetricBatch) -> Result<(), Error> {
+    /// Logs and remembers the exemplars of series that the head has, and answers how many: those that were there
+    /// already are among them. One that is left out is counted.
+    fn append_exemplars(&self, batch: &MetricBatch) -> Result<u64, Error> {
         // Held over the write to the log, for the same reason as that of metadata.
         let mut exemplars = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut accepted = Vec::new();
+        let (mut accepted, mut known) = (Vec::new(), 0);
         for series in batch.series().filter(|series| !series.exemplars.is_empty()) {
             if !self.head.contains(series.labels) {
                 self.metrics.exemplars_unknown_series.add(series.exemplars.len() as u64);
@@ -76,7 +77,7 @@ impl Tsdb {
                         accepted.push((labels.clone(), exemplar.clone()));
                         exemplars.add(labels.clone(), exemplar.clone());
                     }
-                    ExemplarVerdict::Same => {}
+                    ExemplarVerdict::Same => known += 1,
                     ExemplarVerdict::OutOfOrder => self.metrics.exemplars_out_of_order.inc(),
                     ExemplarVerdict::TooLong => self.metrics.exemplars_too_long.inc(),
                 }
@@ -85,11 +86,11 @@ impl Tsdb {
         self.metrics.exemplars_appended.add(accepted.len() as u64);
         self.metrics.exemplars.set(exemplars.len() as f64);
         if accepted.is_empty() {
-            return Ok(());
+            return Ok(known);
         }
         let mut record = Vec::new();
         put_exemplars(accepted.iter().map(|(labels, exemplar)| (labels, exemplar)), &mut record);
         self.log.append(&record)?;
-        Ok(())
+        Ok(known + accepted.len() as u64)
     }
 }

@@ -181,6 +181,19 @@ fn late_samples_are_merged_within_the_window() {
 }
 
 #[test]
+fn a_series_with_nothing_newer_takes_any_time_within_retention() {
+    let dir = TempDir::new().unwrap();
+    let (new, old) = (labels("new", &[]), labels("old", &[]));
+    let store = open(dir.path());
+    store.append(&new, &[(NOW_MS + HOUR_MS, 1.0)]);
+    let fortnight_ms = 14 * 24 * HOUR_MS;
+    assert_eq!(store.refusal(&old, NOW_MS - fortnight_ms, 1.0), None);
+    store.db.flush().unwrap();
+    assert_eq!(store.refusal(&old, NOW_MS - fortnight_ms + 1, 2.0), None);
+    assert_eq!(store.samples(&old).len(), 2);
+}
+
+#[test]
 fn times_and_labels_over_a_limit_are_refused_with_the_limit() {
     let dir = TempDir::new().unwrap();
     let config = TsdbConfig {

@@ -126,19 +126,19 @@ impl Head {
         outcome: &mut Outcome,
     ) {
         slots.clear();
+        slots.extend(part.entries.iter().map(|entry| shard.candidate(entry.hash)));
         let mut missing = Vec::new();
         let labels = self.labels();
-        for (place, entry) in part.entries.iter().enumerate() {
-            let Some(series) = part.series(*entry) else {
-                slots.push(None);
-                continue;
-            };
+        for (place, (entry, slot)) in part.entries.iter().zip(&mut *slots).enumerate() {
+            let Some(series) = part.series(*entry) else { continue };
             let is_it = |slot| labels.are(join_id(part.number, slot), series.labels.as_bytes());
-            let slot = shard.find(entry.hash, is_it);
+            if slot.is_some_and(is_it) {
+                continue;
+            }
+            *slot = shard.find(entry.hash, is_it);
             if slot.is_none() && series.sample_count() > 0 {
                 missing.push((place, *entry, series));
             }
-            slots.push(slot);
         }
         drop(labels);
         if missing.is_empty() {
@@ -282,6 +282,7 @@ fn append_histograms(
             samples.push(sample);
         }
     }
+    outcome.appended.accepted_histograms += samples.len() as u64;
     if !samples.is_empty() {
         shard.scratch.histograms.push(LoggedHistograms { slot, samples });
     }

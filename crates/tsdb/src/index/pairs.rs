@@ -133,11 +133,6 @@ impl Pairs {
             Some((left, right)) => strings(self.bytes(*left)).cmp(&strings(self.bytes(*right))),
         }
     }
-
-    /// Bytes that pairs take, about.
-    pub(crate) fn memory_bytes(&self, id: PairId) -> u64 {
-        (self.bytes(id).len() + size_of::<Box<[u8]>>() + size_of::<PairId>()) as u64
-    }
 }
 
 fn strings(pair: &[u8]) -> (&[u8], &[u8]) {

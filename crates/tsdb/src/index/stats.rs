@@ -11,8 +11,8 @@ pub struct LabelStats {
     pub series_by_metric_name: Vec<(String, u64)>,
     /// Label names by distinct values.
     pub values_by_label_name: Vec<(String, u64)>,
-    /// Label names by the bytes that their values take in memory, about.
-    pub memory_bytes_by_label_name: Vec<(String, u64)>,
+    /// Label names by the bytes of their values, each value as often as series have it.
+    pub bytes_by_label_name: Vec<(String, u64)>,
     /// Pairs, as `name=value`, by series.
     pub series_by_label_pair: Vec<(String, u64)>,
 }
@@ -21,16 +21,18 @@ impl LabelIndex {
     /// The `limit` largest of each kind.
     pub(crate) fn stats(&self, limit: usize) -> LabelStats {
         let mut values = Top::new(limit);
-        let mut memory = Top::new(limit);
+        let mut bytes = Top::new(limit);
         let mut pairs = Top::new(limit);
         let mut label_pairs = 0;
         for (name, by_value) in &self.names {
             label_pairs += by_value.len() as u64;
             values.offer(by_value.len() as u64, || name.to_string());
-            memory.offer(by_value.values().map(|id| self.pairs.memory_bytes(*id)).sum(), || name.to_string());
+            let mut value_bytes = 0;
             for (value, postings) in self.values_of(name) {
+                value_bytes += value.len() as u64 * postings.len();
                 pairs.offer(postings.len(), || format!("{name}={value}"));
             }
+            bytes.offer(value_bytes, || name.to_string());
         }
         let mut metric_names = Top::new(limit);
         for (name, postings) in self.values_of(model::METRIC_NAME) {
@@ -40,7 +42,7 @@ impl LabelIndex {
             label_pairs,
             series_by_metric_name: metric_names.0,
             values_by_label_name: values.0,
-            memory_bytes_by_label_name: memory.0,
+            bytes_by_label_name: bytes.0,
             series_by_label_pair: pairs.0,
         }
     }

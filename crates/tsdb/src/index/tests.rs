@@ -69,6 +69,7 @@ fn the_largest_are_counted() {
     assert_eq!(stats.label_pairs, 5);
     assert_eq!(stats.series_by_metric_name, [named("up", 3), named("down", 1)]);
     assert_eq!(stats.values_by_label_name, [named("l", 3), named("__name__", 2)]);
+    assert_eq!(stats.bytes_by_label_name, [named("__name__", 10), named("l", 4)]);
     assert_eq!(stats.series_by_label_pair, [named("__name__=up", 3), named("l=x", 2)]);
 }
 

@@ -79,7 +79,8 @@ fn histograms_get_hints_and_keep_them() {
             (NOW_MS + n * 1000, histogram)
         })
         .collect();
-    assert_eq!(append(&store, &samples).accepted, 100);
+    let appended = append(&store, &samples);
+    assert_eq!((appended.accepted, appended.accepted_histograms), (100, 100));
     assert_eq!(append(&store, &samples[..3]).accepted, 3, "the same again says nothing new");
     append(&store, &[(NOW_MS + 5_500, counter(&[6.0, 2.0]))]);
     everywhere(&dir, store, |store| {
@@ -168,7 +169,7 @@ fn exemplars_are_bounded_and_survive() {
     }
     batch.start_series_canonical(labels("unknown", &[]).as_ref());
     batch.push_exemplar(exemplar(1, "1"));
-    store.db.append(&batch).unwrap();
+    assert_eq!(store.db.append(&batch).unwrap().accepted_exemplars, 5, "one twice");
     for (reason, count) in [("out_of_order", 1), ("too_long", 1), ("unknown_series", 1)] {
         let line = format!("eino_tsdb_exemplars_rejected_total{{reason=\"{reason}\"}} {count}");
         assert!(store.metric(&line), "{line}");
