@@ -22,11 +22,13 @@ mod metrics;
 mod record;
 mod recover;
 mod sync;
+mod tail;
 
 pub use error::{BadRecord, Error};
 pub use log::{LockedLog, Log, LogConfig, SyncPolicy};
 pub use record::RECORD_BYTES_MAX;
 pub use recover::Recovery;
+pub use tail::Tail;
 
 /// Number of a segment file; later segments have higher numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

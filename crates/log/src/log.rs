@@ -64,8 +64,8 @@ pub struct Log {
     syncer: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    config: LogConfig,
+pub(crate) struct Shared {
+    pub(crate) config: LogConfig,
     metrics: Metrics,
     /// Protects the end of the log; held during `write(2)`. Lock order: before `SyncState`'s.
     writer: Mutex<Writer>,
@@ -74,11 +74,11 @@ struct Shared {
     _lock: Lock,
 }
 
-struct Writer {
-    segment: SegmentId,
+pub(crate) struct Writer {
+    pub(crate) segment: SegmentId,
     file: Arc<File>,
     /// Length of the current segment.
-    offset: u64,
+    pub(crate) offset: u64,
     /// Bytes appended since open, over all segments.
     written: u64,
     /// Earlier segments with bytes that no fsync has covered yet.
@@ -236,6 +236,10 @@ impl Log {
         Ok(bytes)
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Syncs and refuses further appends.
     ///
     /// # Errors
@@ -279,7 +283,7 @@ impl std::fmt::Debug for Log {
 }
 
 impl Shared {
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

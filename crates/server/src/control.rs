@@ -12,6 +12,7 @@ use std::sync::Arc;
 use alerts::AlertService;
 use clock::Clock;
 use http_api::{Live, LoadedConfig, Pending, ProcessControl};
+use remote::{RemoteSource, RemoteWriter};
 use rules::RuleManager;
 use scrape::ScrapeManager;
 use tokio::sync::{Mutex, watch};
@@ -29,6 +30,8 @@ pub(crate) struct Reloadable {
     pub(crate) scrape: Arc<ScrapeManager>,
     pub(crate) rules: Arc<RuleManager>,
     pub(crate) alerts: Arc<AlertService>,
+    pub(crate) remote_write: Arc<RemoteWriter>,
+    pub(crate) remote_read: Arc<RemoteSource>,
 }
 
 struct Inner {
@@ -110,7 +113,7 @@ impl Inner {
     }
 
     async fn apply(&self, config: Config, warnings: Vec<String>) {
-        let Reloadable { scrape, rules, alerts } = &self.parts;
+        let Reloadable { scrape, rules, alerts, remote_write, remote_read } = &self.parts;
         let loaded = LoadedConfig {
             text: config.text,
             external_labels: config.rules.globals.external_labels.clone(),
@@ -126,6 +129,10 @@ impl Inner {
             retention: retention(config.metrics_retention, config.metrics_retention_bytes),
             otlp: config.otlp,
         };
+        remote_read.apply(config.remote_read);
+        if let Err(error) = remote_write.apply(config.remote_write).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "remote write is as it was before");
+        }
         scrape.apply(config.scrape_configs);
         alerts.apply(config.alerting);
         rules.apply(config.rule_groups, &config.rules).await;

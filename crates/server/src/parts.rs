@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use alerts::{AlertService, AlertingSettings};
 use clock::Clock;
+use disk::Disk;
 use eino_metrics_core::Registry;
 use http_api::{Api, ApiParts, HttpLimits, ProcessControl, ServerInfo};
 use model::{MetricSink, MetricSource, SpanSink, SpanSource};
 use promql::{Engine, EngineConfig};
+use remote::{RemoteSource, RemoteWriter, WriterParts};
 use rules::{AlertSink, RuleManager, RuleStores};
 use scrape::ScrapeManager;
 
@@ -25,6 +27,8 @@ use crate::stores::{StoreError, StoreSettings, Stores};
 
 /// How long notifications under way may go on.
 const NOTIFY_DRAIN: Duration = Duration::from_secs(2);
+/// Most bytes of the queue of remote write when `limits.remote_write_queue` says nothing.
+const REMOTE_WRITE_QUEUE_BYTES: u64 = 2 << 30;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,7 @@ struct Behind {
     scrape: Arc<ScrapeManager>,
     rules: Arc<RuleManager>,
     alerts: Arc<AlertService>,
+    remote_write: Arc<RemoteWriter>,
     analysis: AnalysisWorker,
     maintenance: Maintenance,
     stores: Arc<Stores>,
@@ -117,10 +122,22 @@ impl Behind {
     ) -> Result<Self, StartError> {
         let started_ms = clock.unix_ms();
         let data = DataDir::open(&options.data)?;
+        let queue_dir = data.part("queue").join("remote_write");
         let stores = open_stores(data, &config, &clock, &registry).await?;
         let maintenance = Maintenance::start(Arc::clone(&stores), &registry).map_err(StartError::Thread)?;
-        let metric_sink: Arc<dyn MetricSink> = stores.metrics.clone();
-        let metric_source: Arc<dyn MetricSource> = stores.metrics.clone();
+        let remote_write = Arc::new(RemoteWriter::new(WriterParts {
+            dir: queue_dir,
+            disk: Disk::real(),
+            spool_bytes_max: config.limits.remote_write_queue_bytes.unwrap_or(REMOTE_WRITE_QUEUE_BYTES),
+            source: stores.metrics.clone(),
+            clock: clock.clone(),
+            registry: registry.clone(),
+        }));
+        let metric_sink: Arc<dyn MetricSink> = Arc::new(remote_write.sink(stores.metrics.clone()));
+        let local = Arc::clone(&stores);
+        let local_start_ms = Arc::new(move || local.metrics.status().min_ms);
+        let remote_read = Arc::new(RemoteSource::new(stores.metrics.clone(), local_start_ms, &registry));
+        let metric_source: Arc<dyn MetricSource> = remote_read.clone();
         let span_store: Arc<dyn SpanSink> = stores.traces.clone();
         let span_source: Arc<dyn SpanSource> = stores.traces.clone();
         let write_every = config.analysis_write_interval;
@@ -145,7 +162,13 @@ impl Behind {
         let alert_sink: Arc<dyn AlertSink> = alerts.clone();
         let rules = Arc::new(RuleManager::new(rule_stores, alert_sink, clock.clone(), &registry));
         let limits = http_limits(&config);
-        let reloadable = Reloadable { scrape: scrape.clone(), rules: rules.clone(), alerts: alerts.clone() };
+        let reloadable = Reloadable {
+            scrape: scrape.clone(),
+            rules: rules.clone(),
+            alerts: alerts.clone(),
+            remote_write: remote_write.clone(),
+            remote_read,
+        };
         let live = front.live.clone();
         let control = Control::new(options.config.clone(), clock.clone(), live.clone(), reloadable, config);
         control.apply_first(&warnings).await;
@@ -166,18 +189,21 @@ impl Behind {
             web: options.web.clone(),
             limits,
         }));
-        Ok(Self { control, scrape, rules, alerts, analysis, maintenance, stores })
+        Ok(Self { control, scrape, rules, alerts, remote_write, analysis, maintenance, stores })
     }
 
     async fn stop(self) {
         self.scrape.shutdown().await;
         self.rules.shutdown().await;
         self.alerts.shutdown(NOTIFY_DRAIN).await;
-        let Self { control, scrape, rules, alerts, analysis, maintenance, stores } = self;
+        let Self { control, scrape, rules, alerts, remote_write, analysis, maintenance, stores } = self;
         // They hold the sinks that the analysis waits for.
         drop((control, scrape, rules, alerts));
+        if tokio::task::spawn_blocking(move || analysis.join()).await.is_err() {
+            tracing::error!("the analysis panicked while it ended");
+        }
+        remote_write.shutdown().await;
         let rest = tokio::task::spawn_blocking(move || {
-            analysis.join();
             maintenance.stop();
             stores.close();
         });

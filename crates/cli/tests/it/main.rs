@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod prometheus_peer;
 mod query;
+mod remote_peers;
 mod rule_files;
 mod tsdb_command;
 mod wire_bodies;

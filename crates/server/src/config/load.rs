@@ -14,7 +14,7 @@ use super::raw::{
     AlertmanagerSection, Item, RawAlertmanager, RawConfig, RawGlobal, RawScrapeConfigFile, SyncMode,
 };
 use super::redact::redact;
-use super::{Config, ConfigError, Downsampling, Limits, Loaded, Warning, check};
+use super::{Config, ConfigError, Downsampling, Limits, Loaded, Warning, check, remotes};
 
 /// Largest configuration or rule file that is read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -250,27 +250,35 @@ impl Loader<'_> {
         for Located { value, line, column } in writes.unwrap_or_default() {
             let at = (line, column);
             let raw = value.ok_or_else(|| self.error(at, "empty or null remote write config section"))?;
-            check::remote_write(&raw)
-                .and_then(|()| raw.http_client(self.base).map(|_| ()))
+            check::remote_write(&raw).map_err(|message| self.error(at, message))?;
+            let external_labels = &self.config.rules.globals.external_labels;
+            let remote = remotes::write_config(&raw, self.base, external_labels)
                 .map_err(|message| self.error(at, message))?;
             if let Some(name) = raw.name.clone().filter(|name| !names.insert(name.clone())) {
                 let message = format!("found multiple remote write configs with job name {name:?}");
                 return Err(self.error(at, message));
             }
-            self.warn(line, "remote_write is not built yet: samples stay here");
+            for missing in remote.not_built {
+                self.warn(line, format!("remote_write: {missing}"));
+            }
+            self.config.remote_write.push(remote.config);
         }
         let mut names = HashSet::new();
         for Located { value, line, column } in reads.unwrap_or_default() {
             let at = (line, column);
             let raw = value.ok_or_else(|| self.error(at, "empty or null remote read config section"))?;
-            check::remote_read(&raw)
-                .and_then(|()| raw.http_client(self.base).map(|_| ()))
+            check::remote_read(&raw).map_err(|message| self.error(at, message))?;
+            let external_labels = &self.config.rules.globals.external_labels;
+            let remote = remotes::read_config(&raw, self.base, external_labels)
                 .map_err(|message| self.error(at, message))?;
             if let Some(name) = raw.name.clone().filter(|name| !names.insert(name.clone())) {
                 let message = format!("found multiple remote read configs with job name {name:?}");
                 return Err(self.error(at, message));
             }
-            self.warn(line, "remote_read is not built yet: queries see only what is stored here");
+            for missing in remote.not_built {
+                self.warn(line, format!("remote_read: {missing}"));
+            }
+            self.config.remote_read.push(remote.config);
         }
         Ok(())
     }
@@ -334,6 +342,7 @@ impl Loader<'_> {
                 query_queue: limits.query_queue,
                 answer_streams: limits.answer_streams,
                 delta_streams: limits.delta_streams,
+                remote_write_queue_bytes: limits.remote_write_queue.map(|size| size.0),
                 query_samples: limits.query_samples,
                 query_timeout: limits.query_timeout.map(|timeout| timeout.0),
             };

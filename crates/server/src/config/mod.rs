@@ -14,10 +14,12 @@ mod error;
 mod load;
 mod raw;
 mod redact;
+mod remotes;
 
 use std::time::Duration;
 
 use alerts::AlertingSettings;
+use remote::{ReadConfig, WriteConfig};
 use rules::{GroupConfig, RuleSettings};
 use scrape::ScrapeConfig;
 use wire::otlp::MetricOptions;
@@ -40,6 +42,10 @@ pub struct Config {
     /// The groups of all rule files.
     pub rule_groups: Vec<GroupConfig>,
     pub rules: RuleSettings,
+    /// Where samples are sent to.
+    pub remote_write: Vec<WriteConfig>,
+    /// Which other servers are asked.
+    pub remote_read: Vec<ReadConfig>,
     pub alerting: AlertingSettings,
     /// How long samples are kept.
     pub metrics_retention: Duration,
@@ -93,6 +99,8 @@ pub struct Limits {
     pub query_queue: Option<u64>,
     /// Large answers that are sent at the same time.
     pub answer_streams: Option<u64>,
+    /// Bytes of the queue of remote write on disk.
+    pub remote_write_queue_bytes: Option<u64>,
     /// Streams of OTLP deltas that are added up.
     pub delta_streams: Option<u64>,
     /// Samples one query may read.
@@ -108,6 +116,8 @@ impl Default for Config {
             scrape_configs: Vec::new(),
             rule_groups: Vec::new(),
             rules: RuleSettings::default(),
+            remote_write: Vec::new(),
+            remote_read: Vec::new(),
             alerting: AlertingSettings::default(),
             metrics_retention: 15 * DAY,
             metrics_retention_bytes: None,

@@ -268,6 +268,7 @@ pub(super) struct RawLimits {
     pub(super) query_queue: Option<u64>,
     pub(super) answer_streams: Option<u64>,
     pub(super) delta_streams: Option<u64>,
+    pub(super) remote_write_queue: Option<HumanBytes>,
     pub(super) query_samples: Option<u64>,
     pub(super) query_timeout: Option<HumanDuration>,
 }

@@ -149,7 +149,6 @@ fn what_is_not_built_is_named() {
             eino.yaml:9: external label "a": environment variable "NOTHING" is not set
             eino.yaml:2: job "a": consul_sd_configs is not built yet and has no effect
             eino.yaml:6: no rule file matches "none.yml"
-            eino.yaml:5: remote_write is not built yet: samples stay here
             eino.yaml:10: storage.tsdb.retention.percentage is not built yet and has no effect
             eino.yaml:7: tracing: sending our own traces elsewhere is not built yet and has no effect"#]],
     );

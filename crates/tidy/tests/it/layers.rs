@@ -14,7 +14,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("stores", &["tsdb", "traces"]),
     ("engines", &["promql", "analysis"]),
     ("services: inputs", &["discovery", "http-client"]),
-    ("services: workers", &["scrape", "rules"]),
+    ("services: workers", &["remote", "scrape", "rules"]),
     ("services: delivery", &["alerts"]),
     ("edges: assets", &["ui"]),
     ("edges: http", &["http-api"]),
