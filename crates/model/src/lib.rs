@@ -38,8 +38,8 @@ pub use metric_batch::{
     SeriesRef, is_stale_nan, stale_nan,
 };
 pub use seams::{
-    Appended, LabelIds, LatestSample, MetricSink, MetricSource, RejectReason, Rejection, SeriesSet,
-    SinkError, SourceError, SpanSink, SpanSource, TraceQuery,
+    Aggregate, Appended, LabelIds, LatestSample, MetricSink, MetricSource, RejectReason, Rejection,
+    SeriesSet, SinkError, SourceError, SpanSink, SpanSource, TraceQuery,
 };
 pub use span::{
     AttributeValue, Attributes, IdError, Resource, Scope, Span, SpanBatch, SpanEvent, SpanId, SpanKind,

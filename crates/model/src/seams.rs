@@ -163,6 +163,18 @@ pub trait MetricSource: Send + Sync {
     }
 }
 
+/// Which value stands for the samples of a downsampled window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aggregate {
+    /// The samples that were kept: the window's last, and those around resets.
+    #[default]
+    Samples,
+    Min,
+    Max,
+    /// Their sum.
+    Sum,
+}
+
 /// Series of one selection, ascending by labels. Reading is independent per series, so that it can run in parallel.
 pub trait SeriesSet: Send + Sync {
     /// Number of series.
@@ -178,6 +190,17 @@ pub trait SeriesSet: Send + Sync {
 
     /// Replaces `out` by the samples of series `index` in the selection's range, strictly ascending in time; may be none.
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError>;
+
+    /// As [`read`](Self::read), but where samples are downsampled one value a window, at the time of its last sample:
+    /// the smallest for who looks for the smallest, and so on. Samples that are not downsampled stay as they are.
+    fn read_aggregate(
+        &self,
+        index: usize,
+        _aggregate: Aggregate,
+        out: &mut SampleColumns,
+    ) -> Result<(), SourceError> {
+        self.read(index, out)
+    }
 
     /// The newest sample of series `index` in the selection's range, of either kind, or none: what an instant selector
     /// asks. Sources that need not decode a chunk for it answer much faster than by [`read`](Self::read).

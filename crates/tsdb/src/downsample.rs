@@ -14,12 +14,19 @@
 //!   neither are NaNs in `min` and `max`.
 //! - Coarser copies are made of finer ones in the same way: smallest of the minima, sum of the sums, and so on.
 
-use model::{HistogramSample, ResetHint, SampleColumns, is_stale_nan};
+use model::{Aggregate, HistogramSample, ResetHint, SampleColumns, is_stale_nan};
 
 /// Columns of a downsampled series.
 pub(crate) const COLUMNS: usize = 5;
-/// The column of the samples themselves; min, max, sum and count follow.
-pub(crate) const SAMPLES: u8 = 0;
+/// The column that answers a question; that of the counts is the last.
+pub(crate) fn column_of(aggregate: Aggregate) -> u8 {
+    match aggregate {
+        Aggregate::Samples => 0,
+        Aggregate::Min => 1,
+        Aggregate::Max => 2,
+        Aggregate::Sum => 3,
+    }
+}
 
 /// More falls than this in one window are those of a gauge.
 const UNKNOWN_FALLS_MAX: usize = 2;

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use model::{LabelIds, LabelSet, LatestSample, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange};
+use model::{
+    Aggregate, LabelIds, LabelSet, LatestSample, Matcher, SampleColumns, SeriesSet, SourceError, TimeRange,
+};
 
 use crate::Error;
 use crate::block::{BlockSet, Held, PAGE_SERIES, Page, Resolution};
@@ -133,17 +135,21 @@ impl Selection {
         Some((first, last))
     }
 
-    fn read_part(&self, part: &Part, out: &mut SampleColumns) -> Result<(), Error> {
+    fn read_part(&self, part: &Part, aggregate: Aggregate, out: &mut SampleColumns) -> Result<(), Error> {
         let Some(selecting) = self.blocks.get(part.block as usize) else { return Ok(()) };
         let page = selecting.pages.get(part.page as usize);
         let series = page.and_then(|page| page.series.get(part.id as usize % PAGE_SERIES));
         let Some((page, series)) = page.zip(series) else { return Ok(()) };
         let Held { block, deleted } = &selecting.held;
+        let column = match block.resolution() {
+            Resolution::Raw => 0,
+            Resolution::FiveMinutes | Resolution::OneHour => downsample::column_of(aggregate),
+        };
         if deleted.is_empty() {
-            return block.read(page, series, downsample::SAMPLES, self.range_ms, out);
+            return block.read(page, series, column, self.range_ms, out);
         }
         let mut left = SampleColumns::default();
-        block.read(page, series, downsample::SAMPLES, self.range_ms, &mut left)?;
+        block.read(page, series, column, self.range_ms, &mut left)?;
         deleted.apply(part.id, &mut left);
         out.append(&mut left);
         Ok(())
@@ -167,11 +173,20 @@ impl SeriesSet for Selection {
     }
 
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
+        self.read_aggregate(index, Aggregate::Samples, out)
+    }
+
+    fn read_aggregate(
+        &self,
+        index: usize,
+        aggregate: Aggregate,
+        out: &mut SampleColumns,
+    ) -> Result<(), SourceError> {
         out.clear();
         let Some(selected) = self.series.get(index) else { return Ok(()) };
         let mut next = selected.in_blocks.map(|(first, _)| first);
         while let Some(part) = next.and_then(|part| self.parts.get(part as usize)) {
-            self.read_part(part, out)?;
+            self.read_part(part, aggregate, out)?;
             next = part.next;
         }
         if let Some(position) = selected.in_head {

@@ -1,6 +1,6 @@
 //! Calls: functions of ranges, of vectors, and between types.
 
-use model::{LabelSet, METRIC_NAME, MatchOp};
+use model::{Aggregate, LabelSet, METRIC_NAME, MatchOp};
 
 use super::annotations::Note;
 use super::column::{Column, Evaluated, Grid, absent, is_absent};
@@ -143,6 +143,12 @@ pub(crate) fn window(
             function,
             Window::Rate | Window::Increase | Window::Irate | Window::Resets
         ),
+        aggregate: match function {
+            Window::Min => Aggregate::Min,
+            Window::Max => Aggregate::Max,
+            Window::Sum => Aggregate::Sum,
+            _ => Aggregate::Samples,
+        },
         remark: &|labels| {
             if matches!(function, Window::Rate | Window::Increase) {
                 remark_non_counter(context, range.span, labels.metric_name());
@@ -287,6 +293,7 @@ fn absent_over_time(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Ve
         floats: &|_| Some(1.0),
         mixed: &|_| Some(SampleValue::Float(1.0)),
         reads_start_times: false,
+        aggregate: Aggregate::Samples,
         remark: &|_| {},
     };
     range.each(context, grid, &function, &mut |column| {

@@ -8,7 +8,7 @@
 //! - A label that the series has already stays; two info metrics that disagree are an error.
 //! - The `@` and offset of the first argument move the info series too.
 
-use model::{LabelSet, METRIC_NAME, MatchOp, Matcher, SampleColumns};
+use model::{Aggregate, LabelSet, METRIC_NAME, MatchOp, Matcher, SampleColumns};
 
 use super::column::{Column, Grid, Map, Steps, is_absent};
 use super::context::{Context, Shift};
@@ -171,7 +171,8 @@ fn read_infos(
         let values = latest_floats(samples, grid, shift, lookback_ms, Pick::Timestamp);
         Ok(values.map(|values| Steps { values, histograms: Vec::new() }))
     };
-    each_series(context, &matchers, read_range(grid, shift, lookback_ms), &compute, &mut |column| {
+    let range = read_range(grid, shift, lookback_ms);
+    each_series(context, &matchers, range, Aggregate::Samples, &compute, &mut |column| {
         context.count_points(column.values.len())?;
         infos.push(InfoSeries { labels: column.labels, times: column.values });
         Ok(())

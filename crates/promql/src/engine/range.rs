@@ -7,7 +7,7 @@
 //! Series of floats alone slide over two slices. Those with histograms, start times or edges that reach beyond the
 //! range (`anchored`, `smoothed`) are left to [`mixed`](super::mixed).
 
-use model::{LabelSet, SampleColumns, TimeRange};
+use model::{Aggregate, LabelSet, SampleColumns, TimeRange};
 
 use super::column::{Column, Grid, Steps, absent};
 use super::context::{Context, Shift};
@@ -44,6 +44,8 @@ pub(crate) struct RangeFunction<'f> {
     pub(crate) mixed: MixedFn<'f>,
     /// Whether it looks at when counters began.
     pub(crate) reads_start_times: bool,
+    /// What it wants of samples that are downsampled.
+    pub(crate) aggregate: Aggregate,
     /// What it says of a series for which it gave floats.
     pub(crate) remark: &'f (dyn Fn(&LabelSet) + Sync),
 }
@@ -94,6 +96,7 @@ impl<'e> RangeArgument<'e> {
                     context,
                     &selector.matchers,
                     self.read_range(context, grid, shift),
+                    function.aggregate,
                     &compute,
                     sink,
                 )
@@ -236,7 +239,7 @@ pub(crate) fn raw_matrix(
             context.note_source(set.infos());
             let mut samples = SampleColumns::default();
             for index in 0..set.len() {
-                read_series(context, set.as_ref(), index, &mut samples)?;
+                read_series(context, set.as_ref(), index, Aggregate::Samples, &mut samples)?;
                 remove_stale(&mut samples);
                 if let Some(extension) = argument.extension {
                     let end_ms = shift.apply(grid.start_ms);

@@ -7,7 +7,9 @@
 //! Time goes into decoding (`SeriesSet::read`) and, for few steps, into the labels of the answer. Histograms, which
 //! few series have, take a path of their own.
 
-use model::{HistogramSample, LabelSet, Matcher, SampleColumns, SeriesSet, TimeRange, is_stale_nan};
+use model::{
+    Aggregate, HistogramSample, LabelSet, Matcher, SampleColumns, SeriesSet, TimeRange, is_stale_nan,
+};
 
 use super::column::{Column, Grid, Steps, absent};
 use super::context::{Context, Shift};
@@ -54,7 +56,7 @@ pub(crate) fn instant(
             remove_stale(samples);
             Ok(smoothed::values(context, span, labels, samples, grid, shift))
         };
-        return each_series(context, &selector.matchers, ahead, &compute, sink);
+        return each_series(context, &selector.matchers, ahead, Aggregate::Samples, &compute, sink);
     }
     let detects_resets = context.is_statistics_only(span);
     let compute = |_: &LabelSet, samples: &mut SampleColumns| {
@@ -72,7 +74,7 @@ pub(crate) fn instant(
         }
         Ok(steps)
     };
-    each_series(context, &selector.matchers, range, &compute, sink)
+    each_series(context, &selector.matchers, range, Aggregate::Samples, &compute, sink)
 }
 
 /// Milliseconds to seconds.
@@ -182,10 +184,11 @@ pub(super) fn read_series(
     context: &Context<'_>,
     set: &dyn SeriesSet,
     index: usize,
+    aggregate: Aggregate,
     samples: &mut SampleColumns,
 ) -> Result<(), QueryError> {
     context.check_running()?;
-    set.read(index, samples)?;
+    set.read_aggregate(index, aggregate, samples)?;
     context.count_samples(samples.len())
 }
 
@@ -194,6 +197,7 @@ pub(super) fn each_series(
     context: &Context<'_>,
     matchers: &[Matcher],
     range: TimeRange,
+    aggregate: Aggregate,
     compute: Compute<'_>,
     sink: Sink<'_>,
 ) -> Result<(), QueryError> {
@@ -203,11 +207,12 @@ pub(super) fn each_series(
     context.note_source(set.infos());
     let threads = context.config.threads_max;
     if threads > 1 && set.len() >= PARALLEL_SERIES_MIN {
-        return each_series_parallel(context, set.as_ref(), compute, threads, sink);
+        return each_series_parallel(context, set.as_ref(), aggregate, compute, threads, sink);
     }
     let mut samples = SampleColumns::default();
     for index in 0..set.len() {
-        if let Some(column) = compute_column(context, set.as_ref(), index, compute, &mut samples)? {
+        if let Some(column) = compute_column(context, set.as_ref(), index, aggregate, compute, &mut samples)?
+        {
             sink(column)?;
         }
     }
@@ -218,10 +223,11 @@ fn compute_column(
     context: &Context<'_>,
     set: &dyn SeriesSet,
     index: usize,
+    aggregate: Aggregate,
     compute: Compute<'_>,
     samples: &mut SampleColumns,
 ) -> Result<Option<Column>, QueryError> {
-    read_series(context, set, index, samples)?;
+    read_series(context, set, index, aggregate, samples)?;
     let labels = set.labels(index);
     let steps = compute(labels, samples)?;
     Ok(steps.map(|steps| Column::new(labels.clone(), false, steps)))
@@ -230,6 +236,7 @@ fn compute_column(
 fn each_series_parallel(
     context: &Context<'_>,
     set: &dyn SeriesSet,
+    aggregate: Aggregate,
     compute: Compute<'_>,
     threads: usize,
     sink: Sink<'_>,
@@ -238,7 +245,7 @@ fn each_series_parallel(
         let mut samples = SampleColumns::default();
         let mut columns = Vec::with_capacity(to - from);
         for index in from..to {
-            columns.extend(compute_column(context, set, index, compute, &mut samples)?);
+            columns.extend(compute_column(context, set, index, aggregate, compute, &mut samples)?);
         }
         Ok(columns)
     };

@@ -169,7 +169,7 @@ impl BlockWriter {
             self.entries.push(ChunkEntry {
                 min_ms: chunk.min_ms,
                 max_ms: chunk.max_ms,
-                bytes: u32::try_from(chunk.bytes).expect("BUG: a chunk of 240 samples takes over 4 GiB"),
+                bytes: u32::try_from(chunk.bytes).expect("BUG: a chunk of 480 samples takes over 4 GiB"),
                 samples: chunk.samples,
                 kind: ChunkKind::new(kind, column),
             });

@@ -19,7 +19,7 @@ const POWERS: [f64; EXPONENT_MAX as usize + 1] =
 pub(super) struct Scaled {
     pub(super) exponent: u8,
     /// Index and bits of the values that are no such decimals.
-    pub(super) exceptions: Vec<(u8, u64)>,
+    pub(super) exceptions: Vec<(u16, u64)>,
 }
 
 /// Fills `mantissas`, or answers `None` when too many values are no decimals.
@@ -32,7 +32,7 @@ pub(super) fn scale(values: &[f64], mantissas: &mut [i64]) -> Option<Scaled> {
     for (index, (value, slot)) in values.iter().zip(mantissas).enumerate() {
         match mantissa(*value, power) {
             Some(mantissa) => previous = mantissa,
-            None => exceptions.push((u8::try_from(index).ok()?, value.to_bits())),
+            None => exceptions.push((u16::try_from(index).ok()?, value.to_bits())),
         }
         *slot = previous;
     }

@@ -1,8 +1,8 @@
-//! Chunks: up to 240 samples of one series and one kind, compressed.
+//! Chunks: up to 480 samples of one series and one kind, compressed.
 //!
 //! ```text
 //! chunk      := floats | 0 | 1 | floats | start times column | 0 | 2 | histograms       see `histogram`
-//! floats     := count varint (1..=240) | times column | values
+//! floats     := count varint (1..=480) | times column | values
 //! values     := 255 | xor                                    floats that are no short decimals
 //!             | e (0..=15) | n varint | (index varint, bits[8])*n | mantissas column      value = mantissa / 10^e
 //! ```
@@ -28,7 +28,7 @@ pub(crate) use encode::encode_columns;
 pub(crate) use histogram::encode_histograms;
 
 /// Most samples of a chunk.
-pub(crate) const SAMPLES_MAX: usize = 240;
+pub(crate) const SAMPLES_MAX: usize = 480;
 
 const ESCAPE: u8 = 0;
 const FLOATS_SINCE: u8 = 1;

@@ -324,6 +324,18 @@ fn downsampled_samples_answer_when_raw_ones_are_gone() {
     let (count, risen, infos) = look(&store);
     assert!((12..30).contains(&count) && risen == raw, "{count} samples rise by {risen}");
     assert!(infos.len() == 1 && infos[0].contains("windows of 5 min"), "{infos:?}");
+    let set = store.db.select(&[], TimeRange::ALL).unwrap();
+    let folded = |aggregate, fold: fn(f64, f64) -> f64| {
+        let mut columns = SampleColumns::default();
+        set.read_aggregate(0, aggregate, &mut columns).unwrap();
+        assert!((12..14).contains(&columns.len()), "one value a window");
+        columns.values.into_iter().reduce(fold)
+    };
+    let values = || counter().into_iter().map(|(_, value)| value);
+    assert_eq!(folded(model::Aggregate::Max, f64::max), values().reduce(f64::max));
+    assert_eq!(folded(model::Aggregate::Min, f64::min), values().reduce(f64::min));
+    assert_eq!(folded(model::Aggregate::Sum, |left, right| left + right), Some(values().sum()));
+    drop(set);
     drop(store);
     let now_ms = NOW_MS + 10 * HOUR_MS + 1_000;
     let store = try_open(downsampling(&sim.disk()), now_ms).unwrap();
