@@ -1,5 +1,6 @@
 //! The real binary, real sockets, real files. One test binary for all of it.
 
+mod api_peer;
 mod harness;
 
 mod alerting;

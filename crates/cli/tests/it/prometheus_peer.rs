@@ -23,9 +23,9 @@ const QUERIES: [&str; 10] = [
     "count({__name__=~\"go_gc.*\"}) > bool 1",
 ];
 
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Peer {
@@ -35,7 +35,7 @@ impl Drop for Peer {
     }
 }
 
-fn start_prometheus(server: &TestServer) -> Option<Peer> {
+pub(crate) fn start_prometheus(server: &TestServer) -> Option<Peer> {
     let program = tool("EINO_TEST_PROMETHEUS")?;
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let config = server.dir.join("prometheus.yml");

@@ -4,7 +4,7 @@ use model::LabelSet;
 use promql::{MatrixSeries, QueryResult, SampleValue, Value, VectorSample};
 
 use super::json_histogram::push_histogram_sample;
-use super::number::{push, push_time, push_value};
+use super::number::{push, push_plain, push_time, push_value};
 use crate::outlet::{Gone, Outlet};
 
 /// Samples of one series between two looks at how much is written.
@@ -68,10 +68,11 @@ fn write_value(outlet: &mut Outlet, value: Value) -> Result<(), Gone> {
     match value {
         Value::Scalar { ts_ms, value } => {
             outlet.text().push_str("{\"resultType\":\"scalar\",\"result\":");
-            // Scalars never have an exponent, unlike samples.
             outlet.text().push('[');
             push_time(outlet.text(), ts_ms);
-            push(outlet.text(), format_args!(",\"{}\"]", promql::format_value(value)));
+            outlet.text().push_str(",\"");
+            push_plain(outlet.text(), value);
+            outlet.text().push_str("\"]");
         }
         Value::String { ts_ms, value } => {
             outlet.text().push_str("{\"resultType\":\"string\",\"result\":[");

@@ -47,6 +47,11 @@ fn push_exponent(out: &mut String, value: f64) {
     push(out, format_args!("{digits}e{sign}{exponent:0>2}"));
 }
 
+/// A scalar's value: never with an exponent, however long that makes it.
+pub(crate) fn push_plain(out: &mut String, value: f64) {
+    if value.is_finite() { push(out, format_args!("{value}")) } else { push_rare(out, value, value.abs()) }
+}
+
 /// Milliseconds as seconds with at most three decimals.
 pub(crate) fn push_time(out: &mut String, ts_ms: i64) {
     if ts_ms < 0 {
@@ -166,6 +171,13 @@ mod tests {
             let mut out = String::new();
             push_time(&mut out, ts_ms);
             assert_eq!(out, want);
+        }
+    }
+
+    #[test]
+    fn scalars_have_no_exponent() {
+        for (value, want) in [(1e21, "1000000000000000000000"), (-1e-7, "-0.0000001"), (f64::NAN, "NaN")] {
+            assert_eq!(text(push_plain, value), want);
         }
     }
 
