@@ -167,7 +167,9 @@ fn a_hundred_requests_have_the_same_answers() {
 #[test]
 fn promtool_prints_the_same_about_both() {
     let Some((server, peer, t)) = start() else { return };
-    let Some(promtool) = tool("EINO_TEST_PROMETHEUS").map(|path| path.with_file_name("promtool")) else { return };
+    let Some(promtool) = tool("EINO_TEST_PROMETHEUS").map(|path| path.with_file_name("promtool")) else {
+        return;
+    };
     let (t, s) = (t.to_string(), (t - 20.0).to_string());
     let (start, end, time) = (format!("--start={s}"), format!("--end={t}"), format!("--time={t}"));
     let questions: [&[&str]; 8] = [
@@ -185,7 +187,8 @@ fn promtool_prints_the_same_about_both() {
             let url = format!("http://{address}");
             let words = question.iter().map(|word| if *word == "URL" { url.as_str() } else { word });
             let output = Command::new(&promtool).arg("query").args(words).output().expect("promtool runs");
-            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let (out, err) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             let mut lines: Vec<String> = out.lines().map(str::to_owned).collect();
             if question[0] != "range" {
                 lines.sort();
