@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clock::Clock;
-use server::{CorsOrigin, Listen, Server, ServerOptions, WebSettings};
+use server::{CorsOrigin, Features, Listen, Server, ServerOptions, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::{Format, print};
@@ -53,6 +53,10 @@ pub(crate) struct ServerArguments {
     /// Origins whose pages may read answers of /api/v1: a regular expression that matches all of the origin
     #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*", value_parser = CorsOrigin::parse)]
     cors_origin: CorsOrigin,
+    /// Switch experimental PromQL on, by Prometheus's names: promql-experimental-functions, promql-extended-range-selectors,
+    /// promql-binop-fill-modifiers, use-start-timestamps
+    #[arg(long = "enable-feature", value_name = "NAME,…", value_delimiter = ',')]
+    enable_feature: Vec<String>,
     /// Stop when standard input closes: for a parent that must leave no orphan
     #[arg(long, hide = true)]
     die_with_parent: bool,
@@ -101,6 +105,7 @@ fn options(arguments: &ServerArguments) -> anyhow::Result<ServerOptions> {
             "config.file",
             arguments.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
         ),
+        ("enable-feature", arguments.enable_feature.join(",")),
         ("web.enable-lifecycle", switch(arguments.enable_lifecycle)),
         ("web.enable-admin-api", switch(arguments.enable_admin_api)),
     ];
@@ -117,6 +122,7 @@ fn options(arguments: &ServerArguments) -> anyhow::Result<ServerOptions> {
             admin_api: arguments.enable_admin_api,
             cors_origin: arguments.cors_origin.clone(),
         },
+        features: Features::from_names(arguments.enable_feature.iter().map(String::as_str)),
         flags,
     })
 }

@@ -12,6 +12,7 @@ use http_api::HttpLimits;
 use promql::{Engine, EngineConfig};
 
 #[path = "../tests/it/data.rs"]
+#[expect(dead_code, reason = "shared with the tests")]
 mod data;
 #[path = "../tests/it/rig.rs"]
 #[expect(dead_code, reason = "shared with the tests")]

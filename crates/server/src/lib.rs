@@ -22,5 +22,5 @@ mod stores;
 
 pub use data_dir::{DataDir, DataDirError};
 pub use http_api::{CorsOrigin, WebSettings};
-pub use options::{Listen, ServerOptions};
+pub use options::{Features, Listen, ServerOptions};
 pub use parts::{Server, StartError};

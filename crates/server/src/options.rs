@@ -45,13 +45,52 @@ pub struct ServerOptions {
     pub seed: u64,
     /// Which parts of the HTTP API are open, and to whom.
     pub web: WebSettings,
+    /// Experimental parts that are switched on.
+    pub features: Features,
     /// What `/api/v1/status/flags` shows.
     pub flags: Vec<(&'static str, String)>,
+}
+
+/// Experimental parts of PromQL, by the names of Prometheus's `--enable-feature`.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    pub syntax: promql::Syntax,
+    /// The times at which counters began count as resets.
+    pub use_start_times: bool,
+    /// Names that switch nothing: unknown here, or always on.
+    pub without_effect: Vec<String>,
+}
+
+impl Features {
+    /// Of names as Prometheus has them.
+    pub fn from_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut features = Self::default();
+        for name in names {
+            match name {
+                "promql-experimental-functions" => features.syntax.experimental_functions = true,
+                "promql-duration-expr" => features.syntax.duration_expressions = true,
+                "promql-extended-range-selectors" => features.syntax.extended_range_selectors = true,
+                "promql-binop-fill-modifiers" => features.syntax.fill_modifiers = true,
+                "use-start-timestamps" => features.use_start_times = true,
+                other => features.without_effect.push(other.to_owned()),
+            }
+        }
+        features
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_have_prometheuss_names() {
+        let names = ["promql-experimental-functions", "native-histograms", "use-start-timestamps"];
+        let features = Features::from_names(names);
+        assert!(features.syntax.experimental_functions && features.use_start_times);
+        assert!(!features.syntax.fill_modifiers && features.syntax.duration_expressions);
+        assert_eq!(features.without_effect, ["native-histograms"]);
+    }
 
     #[test]
     fn listen_addresses() {

@@ -22,7 +22,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::front::Front;
 use crate::http::BindError;
 use crate::maintenance::Maintenance;
-use crate::options::ServerOptions;
+use crate::options::{Features, ServerOptions};
 use crate::stores::{StoreError, StoreSettings, Stores};
 
 /// How long notifications under way may go on.
@@ -74,6 +74,9 @@ impl Server {
         let loaded = load(&options)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
+        }
+        for name in &options.features.without_effect {
+            tracing::warn!("--enable-feature={name} is unknown here or always on");
         }
         let registry = Registry::new();
         // Ports first: a taken one is found before a store is touched.
@@ -149,7 +152,7 @@ impl Behind {
             &registry,
         )
         .map_err(StartError::Thread)?;
-        let engine = Arc::new(Engine::new(engine_config(&config), clock.clone()));
+        let engine = Arc::new(Engine::new(engine_config(&config, &options.features), clock.clone()));
         let scrape = ScrapeManager::new(Arc::clone(&metric_sink), clock.clone(), &registry, options.seed);
         let scrape = Arc::new(scrape);
         let nowhere = AlertingSettings::default();
@@ -243,7 +246,7 @@ async fn open_stores(
     Ok(Arc::new(stores))
 }
 
-fn engine_config(config: &Config) -> EngineConfig {
+fn engine_config(config: &Config, features: &Features) -> EngineConfig {
     let default = EngineConfig::default();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     EngineConfig {
@@ -251,6 +254,8 @@ fn engine_config(config: &Config) -> EngineConfig {
         timeout: config.limits.query_timeout.unwrap_or(default.timeout),
         // One is left for queries that are answered in a moment.
         threads_max: threads.saturating_sub(1).clamp(1, 8),
+        syntax: features.syntax,
+        use_start_times: features.use_start_times,
         ..default
     }
 }

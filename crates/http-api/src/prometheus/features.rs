@@ -33,7 +33,6 @@ const FIXED: &[(&str, &[(&str, bool)])] = &[
             ("by", true),
             ("bool", true),
             ("delayed_name_removal", true),
-            ("duration_expr", true),
             ("group_left", true),
             ("group_right", true),
             ("ignoring", true),
@@ -58,8 +57,21 @@ pub(super) async fn features(State(api): State<Api>) -> Answer {
         of_api.insert("admin".into(), json!(api.web.admin_api));
         of_api.insert("lifecycle".into(), json!(api.web.lifecycle));
     }
+    let engine = api.engine.config();
+    if let Some(Value::Object(of_promql)) = features.get_mut("promql") {
+        let syntax = &engine.syntax;
+        for (names, is_on) in [
+            (&["duration_expr"][..], syntax.duration_expressions),
+            (&["anchored", "smoothed"], syntax.extended_range_selectors),
+            (&["fill", "fill_left", "fill_right"], syntax.fill_modifiers),
+            (&["use_start_timestamps"], engine.use_start_times),
+        ] {
+            of_promql.extend(names.iter().map(|name| ((*name).to_owned(), json!(is_on))));
+        }
+    }
+    let is_on = |function: &promql::Signature| !function.experimental || engine.syntax.experimental_functions;
     let functions = promql::functions().iter();
-    let functions = functions.map(|function| (function.name.to_owned(), json!(!function.experimental)));
+    let functions = functions.map(|function| (function.name.to_owned(), json!(is_on(function))));
     features.insert("promql_functions".into(), functions.collect::<Map<_, _>>().into());
     data(&features.into())
 }

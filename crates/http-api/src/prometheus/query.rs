@@ -71,6 +71,7 @@ pub(super) async fn format(State(api): State<Api>, request: Request) -> Answer {
     data(&promql::pretty(&expr, promql::PRETTY_WIDTH).into())
 }
 
+/// `query`, in the syntax that the settings allow.
 pub(super) fn parse(api: &Api, params: &Params) -> Result<promql::Expr, String> {
     api.engine.parse(params.get("query").unwrap_or_default()).map_err(|error| error.to_string())
 }

@@ -1,5 +1,8 @@
 //! What the store under the router holds: an hour of samples up to [`NOW_MS`].
 
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+
 use model::{
     Exemplar, Histogram, HistogramSample, LabelSet, Matcher, MetricKind, MetricMetadata, MetricSource,
     SampleColumns, SeriesSet, SourceError, TimeRange, stale_nan,
@@ -11,7 +14,11 @@ const STEP_MS: i64 = 15_000;
 const SAMPLES: i64 = 240;
 
 /// Series with their samples.
-pub(crate) struct TestSource(Vec<(LabelSet, SampleColumns)>);
+pub(crate) struct TestSource {
+    series: Vec<(LabelSet, SampleColumns)>,
+    /// The next selection waits for it.
+    hold: Mutex<Option<Receiver<()>>>,
+}
 
 fn labels(text: &str) -> LabelSet {
     promql::series::parse_metric(text).expect("a valid series").0
@@ -54,7 +61,13 @@ impl TestSource {
             (labels("latency_seconds{job=\"api\"}"), histograms()),
         ];
         series.sort_by(|left, right| left.0.cmp(&right.0));
-        Self(series)
+        Self { series, hold: Mutex::default() }
+    }
+
+    /// The next selection of `held` waits until the sender is gone.
+    pub(crate) fn held_by(self, release: Receiver<()>) -> Self {
+        *self.hold.lock().expect("not poisoned") = Some(release);
+        self
     }
 
     /// `count` series of `samples` each, for large answers.
@@ -66,7 +79,7 @@ impl TestSource {
             }
             (labels(&format!("wide{{number=\"{number:06}\"}}")), columns)
         });
-        Self(series.collect())
+        Self { series: series.collect(), hold: Mutex::default() }
     }
 
     fn selected<'s>(
@@ -77,7 +90,8 @@ impl TestSource {
         let passes = move |labels: &LabelSet| {
             selectors.is_empty() || selectors.iter().any(|matchers| passes(labels, matchers))
         };
-        let with_samples = self.0.iter().filter(move |(_, columns)| !within(columns, range_ms).is_empty());
+        let with_samples =
+            self.series.iter().filter(move |(_, columns)| !within(columns, range_ms).is_empty());
         with_samples.map(|(labels, _)| labels).filter(move |labels| passes(labels))
     }
 }
@@ -117,10 +131,15 @@ impl SeriesSet for Selected {
 
 impl MetricSource for TestSource {
     fn select(&self, matchers: &[Matcher], range_ms: TimeRange) -> Result<Box<dyn SeriesSet>, SourceError> {
+        if matchers.iter().any(|matcher| matcher.value() == "held")
+            && let Some(release) = self.hold.lock().expect("not poisoned").take()
+        {
+            let _released = release.recv().is_err();
+        }
         if matchers.iter().any(|matcher| matcher.value() == "limit") {
             return Err(SourceError::LimitExceeded("9 series are more than the limit of 8".into()));
         }
-        let found = self.0.iter().filter(|(labels, _)| passes(labels, matchers));
+        let found = self.series.iter().filter(|(labels, _)| passes(labels, matchers));
         let found = found.map(|(labels, columns)| (labels.clone(), within(columns, range_ms)));
         Ok(Box::new(Selected(found.filter(|(_, columns)| !columns.is_empty()).collect())))
     }

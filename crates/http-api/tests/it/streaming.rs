@@ -72,6 +72,20 @@ async fn a_client_that_leaves_while_it_waits_gives_its_place_back() {
     until(|| rig.registry.encode_text().contains("eino_queries_waiting 0")).await;
 }
 
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_query() {
+    let (release, held) = std::sync::mpsc::channel();
+    let source = TestSource::new().held_by(held);
+    let rig = Rig::start(RigOptions { source, ..RigOptions::default() }).await;
+    let running = tokio::spawn(rig.router.clone().oneshot(request("/api/v1/query?query=held")));
+    until(|| rig.registry.encode_text().contains("eino_queries_running 1")).await;
+    running.abort();
+    assert!(running.await.is_err_and(|error| error.is_cancelled()));
+    drop(release);
+    until(|| rig.registry.encode_text().contains("eino_queries_running 0")).await;
+    assert!(rig.registry.encode_text().contains("eino_queries_canceled_total 1"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_a_turn_counts_against_the_timeout() {
     let rig = wide(HttpLimits { query_concurrency: 0, ..HttpLimits::default() }).await;
