@@ -41,7 +41,7 @@ fn main() {
     let expr = promql::parse("wide").expect("valid");
     let query = shortest(&clock, || {
         let result = engine.range(&source, &expr, start, end, step).expect("an answer");
-        assert!(result.samples_read > 0);
+        assert!(result.stats.samples_read > 0);
     });
     let options = rig::RigOptions { source, limits: HttpLimits::default(), ..rig::RigOptions::default() };
     let rig = runtime.block_on(rig::Rig::start(options));

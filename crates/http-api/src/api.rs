@@ -187,10 +187,18 @@ impl Api {
         &self,
         work: impl FnOnce(&Api) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.query_with(move |api, _| work(api)).await
+    }
+
+    /// As [`query`](Self::query), for work that heeds its ticket.
+    pub(crate) async fn query_with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Api, &Ticket) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let (ticket, _watch) = self.0.queries.enter(self.engine.config().timeout).await?;
         let api = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let done = work(&api);
+            let done = work(&api, &ticket);
             drop(ticket);
             done
         });

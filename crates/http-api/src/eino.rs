@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::Api;
 use crate::error::{ApiError, json_response};
+use crate::explain;
 use crate::params::{Params, invalid, refused};
 use crate::report_source;
 
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/eino/v1/service-graph", get(service_graph))
         .route("/eino/v1/compare", get(compare))
         .route("/eino/v1/traces/{id}/critical-path", get(critical_path))
+        .route("/eino/v1/explain", get(explain::explain).post(explain::explain))
         .route("/eino/v1/admin/flush", post(flush))
 }
 

@@ -22,6 +22,7 @@ mod compress;
 mod cors;
 mod eino;
 mod error;
+mod explain;
 mod gate;
 mod ingest;
 mod jaeger;

@@ -39,6 +39,8 @@ pub(crate) struct Ticket {
     pub(crate) cancel: Arc<AtomicBool>,
     /// What is left of the timeout.
     pub(crate) time_left: Duration,
+    /// How long it waited.
+    pub(crate) waited: Duration,
     started: Duration,
     clock: Clock,
     running: Gauge,
@@ -53,6 +55,13 @@ pub(crate) struct ClientWatch(Arc<AtomicBool>);
 impl Drop for ClientWatch {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Ticket {
+    /// Since the query arrived.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.waited + self.clock.monotonic().saturating_sub(self.started)
     }
 }
 
@@ -98,6 +107,7 @@ impl QueryGate {
         let ticket = Ticket {
             cancel: Arc::clone(&cancel),
             time_left: timeout.saturating_sub(waited),
+            waited,
             started,
             clock: self.clock.clone(),
             running: self.metrics.running.clone(),

@@ -40,6 +40,7 @@ const FIXED: &[(&str, &[(&str, bool)])] = &[
             ("offset", true),
             ("on", true),
             ("per_query_lookback_delta", true),
+            ("per_step_stats", true),
             ("subqueries", true),
             ("without", true),
         ],

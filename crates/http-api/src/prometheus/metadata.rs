@@ -138,7 +138,7 @@ pub(super) fn range(params: &Params) -> Result<TimeRange, ApiError> {
 }
 
 /// Times that may be left out have their own sentence in Prometheus.
-pub(super) fn optional_time_ms(params: &Params, name: &str) -> Result<Option<i64>, ApiError> {
+pub(crate) fn optional_time_ms(params: &Params, name: &str) -> Result<Option<i64>, ApiError> {
     let Some(text) = params.get(name) else { return Ok(None) };
     let parsed = crate::params::parse_time_ms(text);
     let parsed = parsed.map_err(|why| crate::params::invalid_time(name, text, &why))?;

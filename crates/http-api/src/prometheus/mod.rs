@@ -29,6 +29,8 @@ use crate::ingest::read_body;
 use crate::live::Live;
 use crate::params::Params;
 
+pub(crate) use metadata::optional_time_ms;
+pub(crate) use query::{When, evaluate, parse, steps};
 pub(crate) use status::build_info;
 
 type Answer = Result<Response, ApiError>;
@@ -38,6 +40,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))
         .route("/api/v1/format_query", get(query::format).post(query::format))
+        .route("/api/v1/parse_query", get(query::tree).post(query::tree))
         .route("/api/v1/query_exemplars", get(exemplars::exemplars).post(exemplars::exemplars))
         .route("/api/v1/labels", get(metadata::labels).post(metadata::labels))
         .route("/api/v1/label/{name}/values", get(metadata::label_values))
@@ -86,7 +89,7 @@ where
 }
 
 /// Parameters of a GET or of a POST with a form.
-async fn params(api: &Api, request: Request) -> Result<Params, ApiError> {
+pub(crate) async fn params(api: &Api, request: Request) -> Result<Params, ApiError> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, api.limits.body_bytes_max).await?;
     Params::of(&parts, &body)
