@@ -30,6 +30,7 @@ pub(crate) mod math;
 mod mixed;
 mod mixed_rate;
 mod native;
+mod parallel;
 mod range;
 mod rank;
 mod rate;

@@ -14,13 +14,13 @@ use model::{
 use super::column::{Column, Grid, Steps, absent};
 use super::context::{Context, Shift};
 use super::eval::Sink;
-use super::{smoothed, statistics_only};
+use super::{parallel, smoothed, statistics_only};
 use crate::ast::{Extension, Selector, Span};
 use crate::error::QueryError;
 use crate::value::SampleValue;
 
-/// Selections of at least this many series are decoded by several threads.
-const PARALLEL_SERIES_MIN: usize = 256;
+/// Selections of at least this many series are decoded by several threads: fewer take less time than starting them.
+const PARALLEL_SERIES_MIN: usize = 1_024;
 /// Series that one thread decodes before their columns are handed on.
 const BATCH_SERIES: usize = 128;
 
@@ -233,6 +233,7 @@ fn compute_column(
     Ok(steps.map(|steps| Column::new(labels.clone(), false, steps)))
 }
 
+/// Several threads decode, the caller takes the columns in the order of the selection.
 fn each_series_parallel(
     context: &Context<'_>,
     set: &dyn SeriesSet,
@@ -241,7 +242,9 @@ fn each_series_parallel(
     threads: usize,
     sink: Sink<'_>,
 ) -> Result<(), QueryError> {
-    let decode = |from: usize, to: usize| -> Result<Vec<Column>, QueryError> {
+    let decode = |batch: usize| -> Result<Vec<Column>, QueryError> {
+        let from = batch * BATCH_SERIES;
+        let to = (from + BATCH_SERIES).min(set.len());
         let mut samples = SampleColumns::default();
         let mut columns = Vec::with_capacity(to - from);
         for index in from..to {
@@ -249,21 +252,6 @@ fn each_series_parallel(
         }
         Ok(columns)
     };
-    for batch in (0..set.len()).step_by(BATCH_SERIES * threads) {
-        let batches: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|worker| (batch + worker * BATCH_SERIES).min(set.len()))
-                .map(|from| (from, (from + BATCH_SERIES).min(set.len())))
-                .filter(|(from, to)| from < to)
-                .map(|(from, to)| scope.spawn(move || decode(from, to)))
-                .collect();
-            workers.into_iter().map(|worker| worker.join()).collect()
-        });
-        for columns in batches {
-            let columns = columns
-                .map_err(|_| QueryError::Execution("BUG: a thread that decodes series panicked".into()))?;
-            columns?.into_iter().try_for_each(&mut *sink)?;
-        }
-    }
-    Ok(())
+    let batches = set.len().div_ceil(BATCH_SERIES);
+    parallel::in_order(batches, threads, &decode, &mut |columns| columns.into_iter().try_for_each(&mut *sink))
 }
