@@ -9,7 +9,7 @@ use super::eval::{Sink, map_present, scalar, string, vector};
 use super::mixed::MixedCall;
 use super::range::{RangeArgument, RangeFunction, WindowView};
 use super::select::{self, Pick, seconds};
-use super::{histogram_call, info, labels, rank, window as window_functions};
+use super::{histogram_call, info, labels, rank, whole_series, window as window_functions};
 use crate::ast::{Call, Expr, ExprKind, Selector, Span};
 use crate::error::QueryError;
 use crate::functions::{Kind, Window};
@@ -137,6 +137,7 @@ pub(crate) fn window(
         span,
     };
     let function_of_range = RangeFunction {
+        at_once: whole_series::knows(function).then_some(function),
         floats: &|view: &WindowView<'_>| window_functions::value(function, &parameters, range_ms, view),
         mixed: &|window| mixed.value(window),
         reads_start_times: matches!(
@@ -290,6 +291,7 @@ fn absent_over_time(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Ve
     let mut present = vec![false; grid.count];
     let range = RangeArgument::new(context, argument)?;
     let function = RangeFunction {
+        at_once: None,
         floats: &|_| Some(1.0),
         mixed: &|_| Some(SampleValue::Float(1.0)),
         reads_start_times: false,

@@ -41,7 +41,9 @@ mod smoothed;
 mod statistics_only;
 mod subquery;
 mod tracer;
+mod whole_series;
 mod window;
+mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

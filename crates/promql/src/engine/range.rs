@@ -15,10 +15,15 @@ use super::eval::Sink;
 use super::mixed::{self, MixedFn};
 use super::select::{each_series, read_range, read_series, remove_stale};
 use super::tracer::histogram_samples;
-use super::{smoothed, statistics_only, subquery};
+use super::windows::{CachePool, WindowCache, WindowShape};
+use super::{smoothed, statistics_only, subquery, whole_series};
 use crate::ast::{Expr, ExprKind, Extension, Selector, Span};
 use crate::error::QueryError;
+use crate::functions::Window;
 use crate::value::MatrixSeries;
+
+/// From so many steps on it pays to find the windows of all before the first is computed.
+const AT_ONCE_STEPS_MIN: usize = 4;
 
 /// The floats of one step's range, and the range itself.
 pub(crate) struct WindowView<'s> {
@@ -38,6 +43,8 @@ pub(crate) struct WindowView<'s> {
 
 /// A function of ranges.
 pub(crate) struct RangeFunction<'f> {
+    /// Its name, if all windows of a series of floats may be computed at once.
+    pub(crate) at_once: Option<Window>,
     /// Its value for floats alone.
     pub(crate) floats: &'f (dyn Fn(&WindowView<'_>) -> Option<f64> + Sync),
     /// Its value for all else.
@@ -85,12 +92,13 @@ impl<'e> RangeArgument<'e> {
             ExprKind::Selector(selector) => {
                 let shift = context.shift(&selector.shift);
                 let detects_resets = context.is_statistics_only(self.span);
+                let caches = CachePool::default();
                 let compute = |labels: &LabelSet, samples: &mut SampleColumns| {
                     remove_stale(samples);
                     if detects_resets {
                         statistics_only::detect_resets(samples);
                     }
-                    self.slide(context, labels, samples, grid, shift, function)
+                    caches.with(|cache| self.slide(context, labels, samples, (grid, shift), function, cache))
                 };
                 each_series(
                     context,
@@ -103,9 +111,16 @@ impl<'e> RangeArgument<'e> {
             }
             ExprKind::Subquery(node) => {
                 let shift = context.shift(&node.shift);
+                let mut cache = WindowCache::default();
                 for column in subquery::columns(context, node, grid, shift, self.range_ms)? {
-                    let steps =
-                        self.slide(context, &column.labels, &column.samples, grid, shift, function)?;
+                    let steps = self.slide(
+                        context,
+                        &column.labels,
+                        &column.samples,
+                        (grid, shift),
+                        function,
+                        &mut cache,
+                    )?;
                     if let Some(steps) = steps {
                         sink(Column::new(column.labels, column.drop_name, steps))?;
                     }
@@ -128,14 +143,23 @@ impl<'e> RangeArgument<'e> {
         context: &Context<'_>,
         labels: &LabelSet,
         samples: &SampleColumns,
-        grid: Grid,
-        shift: Shift,
+        (grid, shift): (Grid, Shift),
         function: &RangeFunction<'_>,
+        cache: &mut WindowCache,
     ) -> Result<Option<Steps>, QueryError> {
         let reads_start_times =
             function.reads_start_times && context.config.use_start_times && has_start_times(samples);
         let steps = if samples.histograms.is_empty() && self.extension.is_none() && !reads_start_times {
-            let values = slide(context, samples, grid, shift, self.range_ms, function.floats)?;
+            let values = match function.at_once {
+                Some(function) if grid.count >= AT_ONCE_STEPS_MIN => {
+                    context.check_running()?;
+                    let rate = whole_series::rate_kind(function);
+                    let shape = WindowShape { grid, shift, range_ms: self.range_ms, rate };
+                    let windows = cache.windows(shape, &samples.ts_ms);
+                    whole_series::values(function, self.range_ms, windows, &samples.values)
+                }
+                _ => slide(context, samples, grid, shift, self.range_ms, function.floats)?,
+            };
             values.map(|values| Steps { values, histograms: Vec::new() })
         } else {
             let reach = reach_ms(context, self.extension);

@@ -1,4 +1,5 @@
-//! Functions of the samples in a range, but for the rates.
+//! Functions of the samples in a range, but for the rates. Those that are asked for most are computed for all windows at
+//! once where that gives the same numbers: see [`whole_series`](super::whole_series).
 
 use super::math::{self, KahanSum, Mean};
 use super::range::WindowView;
@@ -35,8 +36,8 @@ pub(crate) fn value(
         Window::Resets => count(values.windows(2).filter(|pair| pair[1] < pair[0]).count()),
         Window::Sum => sum(values),
         Window::Avg => mean(values),
-        Window::Min => values.iter().copied().reduce(smaller)?,
-        Window::Max => values.iter().copied().reduce(larger)?,
+        Window::Min => minimum(values),
+        Window::Max => maximum(values),
         Window::Count => count(values.len()),
         Window::Last => *values.last()?,
         Window::First => *values.first()?,
@@ -78,7 +79,17 @@ fn larger(best: f64, value: f64) -> f64 {
     if value > best || best.is_nan() { value } else { best }
 }
 
-fn sum(values: &[f64]) -> f64 {
+/// The smallest; NaN only when all are.
+pub(super) fn minimum(values: &[f64]) -> f64 {
+    values.iter().copied().reduce(smaller).unwrap_or(f64::NAN)
+}
+
+/// The largest; NaN only when all are.
+pub(super) fn maximum(values: &[f64]) -> f64 {
+    values.iter().copied().reduce(larger).unwrap_or(f64::NAN)
+}
+
+pub(super) fn sum(values: &[f64]) -> f64 {
     let mut sum = KahanSum::default();
     for value in values {
         sum.add(*value);
@@ -86,7 +97,7 @@ fn sum(values: &[f64]) -> f64 {
     if sum.sum.is_infinite() { sum.sum } else { sum.total() }
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(super) fn mean(values: &[f64]) -> f64 {
     let mut mean = Mean::default();
     for value in values {
         mean.add(*value);
