@@ -167,6 +167,20 @@ impl<'a> LabelSetRef<'a> {
     pub fn iter(self) -> Labels<'a> {
         Labels(Cursor::new(self.0))
     }
+
+    /// Appends the canonical bytes of the labels for whose name (in UTF-8) `keep` says so. Neither allocates nor
+    /// checks texts: for loops over many label sets, as [`LabelSet::filtered`] is for one.
+    pub fn write_filtered(self, mut keep: impl FnMut(&[u8]) -> bool, out: &mut Vec<u8>) {
+        let mut cursor = Cursor::new(self.0);
+        let mut start = 0;
+        while let (Ok(name), Ok(_value)) = (cursor.bytes(), cursor.bytes()) {
+            let end = cursor.offset();
+            if keep(name) {
+                out.extend_from_slice(self.0.get(start..end).unwrap_or_default());
+            }
+            start = end;
+        }
+    }
 }
 
 /// Iterator over the pairs of a label set.
@@ -420,6 +434,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn filtering_bytes_is_filtering(map in proptest::collection::btree_map("[a-c]{1,3}", ".{1,6}", 0..6)) {
+            let set = LabelSet::from_pairs(map.iter().map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();
+            let mut bytes = Vec::new();
+            set.as_ref().write_filtered(|name| name.starts_with(b"a"), &mut bytes);
+            prop_assert_eq!(bytes.as_slice(), set.filtered(|name| name.starts_with('a')).as_bytes());
+        }
+
         #[test]
         fn canonical_round_trip(map in proptest::collection::btree_map("[a-z]{1,4}", ".{1,6}", 0..6)) {
             let set = LabelSet::from_pairs(map.iter().map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();

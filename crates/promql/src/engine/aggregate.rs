@@ -6,14 +6,14 @@
 //! Histograms are added up beside the floats, and only where there are any: see [`HistogramFold`].
 //! `topk`, `quantile` and the others that must see all values of a step at once are in [`rank`](super::rank).
 
-use model::LabelSet;
+use model::{LabelSet, LabelSetRef};
 
 use super::aggregate_histograms::HistogramFold;
-use super::column::{Column, Grid, Map, absent, is_absent, is_metadata_label};
+use super::column::{Column, Grid, METADATA_LABELS, Map};
 use super::context::Context;
-use super::math::{KahanSum, Mean};
+use super::fold::Fold;
 use super::{eval, rank};
-use crate::ast::{Aggregate, AggregateOp, Span};
+use crate::ast::{Aggregate, Span};
 use crate::error::QueryError;
 
 /// Evaluates an aggregation, which stands at `span`, over all steps.
@@ -23,39 +23,26 @@ pub(crate) fn eval(
     span: Span,
     grid: Grid,
 ) -> Result<Vec<Column>, QueryError> {
-    let fold = match node.op {
-        AggregateOp::Sum => Fold::Sum,
-        AggregateOp::Avg => Fold::Avg,
-        AggregateOp::Min => Fold::Min,
-        AggregateOp::Max => Fold::Max,
-        AggregateOp::Count => Fold::Count,
-        AggregateOp::Group => Fold::Group,
-        AggregateOp::Stddev => Fold::Variance { root: true },
-        AggregateOp::Stdvar => Fold::Variance { root: false },
-        _ => return rank::eval(context, node, span, grid),
-    };
+    if Fold::new(node.op, 0).is_none() {
+        return rank::eval(context, node, span, grid);
+    }
     let mut groups = Groups::default();
-    let mut cells: Vec<Vec<Cell>> = Vec::new();
+    let mut folds: Vec<Fold> = Vec::new();
     let mut histograms = HistogramFold::new(context, node, grid);
     eval::stream(context, &node.expr, grid, &mut |column| {
         let group = groups.of(node, &column);
-        if group == cells.len() {
+        if group == folds.len() {
             context.count_points(grid.count)?;
-            cells.push(vec![Cell::default(); grid.count]);
+            folds.extend(Fold::new(node.op, grid.count));
         }
-        for (cell, value) in cells[group].iter_mut().zip(&column.values) {
-            if !is_absent(*value) {
-                fold.add(cell, *value);
-            }
-        }
+        folds[group].add(&column.values);
         if column.has_histograms() {
-            histograms.add(group, &column, &mut cells[group])?;
+            histograms.add(group, &column, &mut folds[group].counts)?;
         }
         Ok(())
     })?;
-    let columns = groups.list.into_iter().zip(cells).enumerate().map(|(index, (group, cells))| {
-        let values = cells.iter().map(|cell| fold.value(cell)).collect();
-        let steps = histograms.finish(index, values);
+    let columns = groups.list.into_iter().zip(folds).enumerate().map(|(index, (group, fold))| {
+        let steps = histograms.finish(index, fold.finish());
         Column::new(group.labels, group.drop_name, steps)
     });
     Ok(columns.collect())
@@ -66,6 +53,8 @@ pub(crate) fn eval(
 pub(crate) struct Groups {
     index: Map<LabelSet, usize>,
     pub(crate) list: Vec<Group>,
+    /// The labels asked for, in canonical bytes. Looking a group up allocates nothing once the group is known.
+    key: Vec<u8>,
 }
 
 /// One group: its labels, and whether any member's name is to be dropped.
@@ -78,12 +67,20 @@ pub(crate) struct Group {
 impl Groups {
     /// The group of a column; a new one is put at the end of the list.
     pub(crate) fn of(&mut self, node: &Aggregate, column: &Column) -> usize {
-        let labels = group_labels(node, &column.labels);
-        let next = self.list.len();
-        let position = *self.index.entry(labels.clone()).or_insert(next);
-        if position == next {
-            self.list.push(Group { labels, drop_name: false });
+        self.key.clear();
+        if node.without || !node.labels.is_empty() {
+            let keep = |name: &[u8]| is_group_label(node, name);
+            column.labels.as_ref().write_filtered(keep, &mut self.key);
         }
+        let position = match self.index.get(self.key.as_slice()) {
+            Some(position) => *position,
+            None => {
+                let labels = LabelSetRef::from_canonical_trusted(&self.key).to_owned();
+                self.index.insert(labels.clone(), self.list.len());
+                self.list.push(Group { labels, drop_name: false });
+                self.list.len() - 1
+            }
+        };
         self.list[position].drop_name |= column.drop_name;
         position
     }
@@ -94,76 +91,14 @@ pub(crate) fn group_labels(node: &Aggregate, labels: &LabelSet) -> LabelSet {
     if !node.without && node.labels.is_empty() {
         return LabelSet::empty();
     }
-    labels.filtered(|name| {
-        let listed = node.labels.iter().any(|label| label == name);
-        if node.without { !listed && !is_metadata_label(name) } else { listed }
-    })
+    labels.filtered(|name| is_group_label(node, name.as_bytes()))
 }
 
-#[derive(Clone, Copy)]
-enum Fold {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
-    Group,
-    Variance { root: bool },
-}
-
-/// What one group knows at one step. `count` 0 means nothing yet.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Cell {
-    pub(super) count: f64,
-    value: f64,
-    sum: KahanSum,
-    mean: Mean,
-}
-
-impl Fold {
-    #[inline]
-    fn add(self, cell: &mut Cell, value: f64) {
-        cell.count += 1.0;
-        let first = cell.count == 1.0;
-        match self {
-            Self::Sum if first => cell.sum = KahanSum { sum: value, carry: 0.0 },
-            Self::Sum => cell.sum.add(value),
-            Self::Avg => cell.mean.add(value),
-            Self::Min if first || value < cell.value || cell.value.is_nan() => cell.value = value,
-            Self::Max if first || value > cell.value || cell.value.is_nan() => cell.value = value,
-            Self::Min | Self::Max | Self::Count | Self::Group => {}
-            Self::Variance { .. } => add_variance(cell, value),
-        }
+fn is_group_label(node: &Aggregate, name: &[u8]) -> bool {
+    let listed = node.labels.iter().any(|label| label.as_bytes() == name);
+    if node.without {
+        !listed && !METADATA_LABELS.iter().any(|label| label.as_bytes() == name)
+    } else {
+        listed
     }
-
-    fn value(self, cell: &Cell) -> f64 {
-        if cell.count == 0.0 {
-            return absent();
-        }
-        match self {
-            Self::Sum if cell.sum.sum.is_infinite() => cell.sum.sum,
-            Self::Sum => cell.sum.total(),
-            Self::Avg => cell.mean.mean(),
-            Self::Min | Self::Max => cell.value,
-            Self::Count => cell.count,
-            Self::Group => 1.0,
-            Self::Variance { root } => {
-                let variance = cell.value / cell.count;
-                if root { variance.sqrt() } else { variance }
-            }
-        }
-    }
-}
-
-/// Welford's update: `sum` holds the mean, `value` the sum of squared differences.
-fn add_variance(cell: &mut Cell, value: f64) {
-    let mean = &mut cell.sum.sum;
-    if cell.count == 1.0 {
-        *mean = value;
-        cell.value = if value.is_finite() { 0.0 } else { f64::NAN };
-        return;
-    }
-    let delta = value - *mean;
-    *mean += delta / cell.count;
-    cell.value += delta * (value - *mean);
 }

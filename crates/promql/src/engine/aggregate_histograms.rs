@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use super::aggregate::Cell;
 use super::annotations::{Note, Operation};
 use super::column::{Column, Grid, Map, Steps, absent};
 use super::context::Context;
@@ -37,19 +36,19 @@ impl<'c> HistogramFold<'c> {
         Self { context, node, grid, groups: Map::default() }
     }
 
-    /// Adds the histograms of a column to a group, whose floats are in `cells`.
+    /// Adds the histograms of a column to a group that has counted as many floats as `counts` says.
     pub(super) fn add(
         &mut self,
         group: usize,
         column: &Column,
-        cells: &mut [Cell],
+        counts: &mut [f64],
     ) -> Result<(), QueryError> {
         match self.node.op {
             AggregateOp::Sum | AggregateOp::Avg => self.add_up(group, column),
             AggregateOp::Count | AggregateOp::Group => {
-                for (step, cell) in cells.iter_mut().enumerate() {
+                for (step, count) in counts.iter_mut().enumerate() {
                     if column.histogram(step).is_some() {
-                        cell.count += 1.0;
+                        *count += 1.0;
                     }
                 }
                 Ok(())

@@ -201,8 +201,10 @@ pub(crate) fn is_absent(value: f64) -> bool {
 pub(crate) type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Labels that describe the metric and not the series: they go when the name goes.
-pub(crate) fn is_metadata_label(name: &str) -> bool {
-    matches!(name, METRIC_NAME | "__type__" | "__unit__")
+pub(crate) const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+fn is_metadata_label(name: &str) -> bool {
+    METADATA_LABELS.contains(&name)
 }
 
 /// The labels without those of the metric.

@@ -84,7 +84,7 @@ impl<'q> Context<'q> {
         }
     }
 
-    /// Stops a query that was canceled or ran too long. Called at least once per series.
+    /// Stops a query that was canceled or ran too long. Called every few series.
     pub(crate) fn check_running(&self) -> Result<(), QueryError> {
         if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
             return Err(QueryError::Canceled);

@@ -20,6 +20,7 @@ mod call;
 mod column;
 mod context;
 mod eval;
+mod fold;
 mod histogram;
 mod histogram_call;
 mod histogram_sum;

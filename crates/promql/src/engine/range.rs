@@ -152,7 +152,6 @@ impl<'e> RangeArgument<'e> {
         let steps = if samples.histograms.is_empty() && self.extension.is_none() && !reads_start_times {
             let values = match function.at_once {
                 Some(function) if grid.count >= AT_ONCE_STEPS_MIN => {
-                    context.check_running()?;
                     let rate = whole_series::rate_kind(function);
                     let shape = WindowShape { grid, shift, range_ms: self.range_ms, rate };
                     let windows = cache.windows(shape, &samples.ts_ms);

@@ -188,7 +188,10 @@ pub(super) fn read_series(
     aggregate: Aggregate,
     samples: &mut SampleColumns,
 ) -> Result<(), QueryError> {
-    context.check_running()?;
+    // Asking the clock costs as much as reading a short series.
+    if index.is_multiple_of(16) {
+        context.check_running()?;
+    }
     set.read_aggregate(index, aggregate, samples)?;
     context.count_samples(samples.len())
 }
