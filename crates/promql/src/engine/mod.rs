@@ -72,7 +72,7 @@ pub struct EngineConfig {
     pub series_max: u64,
     /// Most bytes of intermediate results that one query may hold.
     pub bytes_max: u64,
-    /// Longest run of one query.
+    /// Longest run of one query. Looked at every few series.
     pub timeout: Duration,
     /// Most steps of a range query or subquery.
     pub points_max: u64,

@@ -50,7 +50,7 @@ pub(super) fn values(
         return None;
     }
     Some(match function {
-        Window::Count => each(windows, |bounds| count(bounds)),
+        Window::Count => each(windows, count),
         Window::Sum | Window::Avg => sums(windows, samples, function == Window::Avg),
         Window::Min => each(windows, |bounds| smallest(&samples[bounds.range()])),
         Window::Max => each(windows, |bounds| largest(&samples[bounds.range()])),
