@@ -1,8 +1,34 @@
-//! `cargo xtask diff`: random inputs, by the tool of the crate `fuzz`.
+//! `cargo xtask fuzz` and `cargo xtask diff`: random inputs, by the tool of the crate `fuzz`.
 
 use crate::Output;
 use crate::shell::{cargo, run, say, target};
 use crate::tools::prometheus;
+
+/// A request of the API costs about as much as so many inputs of a parser.
+const INPUTS_PER_REQUEST: u64 = 100;
+
+/// Feeds damaged inputs to parsers and decoders, and random parameters to the API's router.
+///
+/// # Errors
+/// When something can't be built or started.
+pub(crate) fn inputs(runs: u64, seed: u64, target: Option<&str>, output: Output) -> anyhow::Result<bool> {
+    let mut command =
+        cargo(&["run", "--quiet", "--locked", "--release", "--package", "fuzz", "--", "inputs"]);
+    command.args(["--runs", &runs.to_string(), "--seed", &seed.to_string()]);
+    command.args(target.map(|target| format!("--target={target}")));
+    command.args((output == Output::Json).then_some("--json"));
+    let parsers = command.status()?.success();
+    if target.is_some() {
+        return Ok(parsers);
+    }
+    let mut requests =
+        cargo(&["test", "--quiet", "--locked", "--package", "http-api", "--test", "it", "random::"]);
+    requests.env("PROPTEST_CASES", (runs / INPUTS_PER_REQUEST).max(256).to_string());
+    requests.stdout(std::process::Stdio::null());
+    let api = requests.status()?.success();
+    say(if api { "fuzz api: no panic, no 500" } else { "fuzz api: FAILED" });
+    Ok(parsers && api)
+}
 
 /// Asks us and Prometheus the same random queries.
 ///

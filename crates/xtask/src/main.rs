@@ -52,6 +52,17 @@ enum Command {
         #[arg(long)]
         small: bool,
     },
+    /// Feeds damaged inputs to every parser and decoder, and random parameters to the API
+    Fuzz {
+        /// Inputs of each target
+        #[arg(long, default_value_t = 20_000)]
+        runs: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// promql, series, regex, exposition, remote-write, …; all by default
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Asks us and a real Prometheus (`EINO_TEST_PROMETHEUS`, or Debian's) the same random queries
     Diff {
         /// Number of queries
@@ -78,6 +89,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(arguments.output),
         Command::Conformance { suite } => conformance::run(suite.as_deref(), arguments.output),
         Command::Bench { phases, small } => bench::run(&phases, small, arguments.output),
+        Command::Fuzz { runs, seed, target } => fuzz::inputs(runs, seed, target.as_deref(), arguments.output),
         Command::Diff { runs, seed, words } => fuzz::diff(runs, seed, words, arguments.output),
         Command::Crash { rounds } => test::crash(rounds),
     };

@@ -10,7 +10,7 @@
 //! - Against 2.x no range begins or ends on a sample: ranges have been open on the left only since 3.0.
 
 mod compare;
-mod data;
+pub(crate) mod data;
 mod generate;
 mod known;
 mod peer;
@@ -25,7 +25,8 @@ use serde_json::json;
 
 use crate::output::{print, say};
 use compare::{Difference, Tolerance, compare};
-use generate::{Dialect, Generator, When};
+use generate::When;
+pub(crate) use generate::{Dialect, Generator};
 use peer::Peer;
 use query::Node;
 
