@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz` and `cargo xtask diff`: random inputs, by the tool of the crate `fuzz`.
 
+use std::path::Path;
+
 use crate::Output;
 use crate::shell::{cargo, run, say, target};
 use crate::tools::prometheus;
@@ -35,7 +37,20 @@ pub(crate) fn inputs(runs: u64, seed: u64, target: Option<&str>, output: Output)
 /// # Errors
 /// When something can't be built, or Prometheus is not to be had.
 pub(crate) fn diff(runs: u64, seed: u64, words: bool, output: Output) -> anyhow::Result<bool> {
-    let prometheus = prometheus()?;
+    diff_with(&prometheus()?, runs, seed, words, output)
+}
+
+/// As [`diff`], with this Prometheus.
+///
+/// # Errors
+/// As [`diff`].
+pub(crate) fn diff_with(
+    prometheus: &Path,
+    runs: u64,
+    seed: u64,
+    words: bool,
+    output: Output,
+) -> anyhow::Result<bool> {
     run(&mut cargo(&["build", "--quiet", "--locked", "--package", "eino-cli", "--package", "fuzz"]))?;
     let mut command = std::process::Command::new(target().join("debug/fuzz"));
     command.arg("diff").arg("--eino").arg(target().join("debug/eino")).arg("--prometheus").arg(prometheus);

@@ -6,6 +6,9 @@ use crate::shell::{cargo, print, root, say, shared};
 use crate::tools::Tools;
 use crate::{Output, shell};
 
+/// Queries of the small comparison with Prometheus.
+const DIFF_RUNS: u64 = 1_000;
+
 /// One step of the run.
 struct Suite {
     name: &'static str,
@@ -49,6 +52,15 @@ pub(crate) fn run_all() -> anyhow::Result<(bool, Vec<String>)> {
             cargo(&["test", "--package", "eino-cli", "--test", "it", "--locked", "--quiet", "demo::"]);
         shell::run(command.envs(tools.environment.iter().map(|(name, path)| (*name, path))))
     });
+    // Random queries to Prometheus and to us; the binary is built by now.
+    if let Some((_, prometheus)) = tools.environment.iter().find(|(name, _)| *name == "EINO_TEST_PROMETHEUS")
+    {
+        suite("diff", &mut || {
+            let well = crate::fuzz::diff_with(prometheus, DIFF_RUNS, 1, false, Output::Json)?;
+            anyhow::ensure!(well, "some answers differ: `cargo xtask diff --runs {DIFF_RUNS}` shows them");
+            Ok(())
+        });
+    }
     let mut missing = tools.missing.clone();
     if shared().is_none() {
         missing.push("reference data beside the repository (EINO_SHARED)".to_owned());

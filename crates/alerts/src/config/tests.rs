@@ -89,4 +89,23 @@ fn conformance() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let (mut passed, mut total) = (0, 0);
+    for entry in std::fs::read_dir(&folder).expect("readable folder") {
+        let path = entry.expect("readable folder").path();
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let Some(is_good) = [(".good.yml", true), (".bad.yml", false)]
+            .into_iter()
+            .find_map(|(ending, is_good)| name.ends_with(ending).then_some(is_good))
+        else {
+            continue;
+        };
+        let text = std::fs::read_to_string(&path).expect("readable file");
+        total += 1;
+        if AlertmanagerConfig::parse(&text, &folder).is_ok() == is_good {
+            passed += 1;
+        } else {
+            println!("FAILED {name}");
+        }
+    }
+    println!("alertmanager: {passed} of {total} passed");
 }

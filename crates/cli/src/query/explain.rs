@@ -1,39 +1,59 @@
-//! The plan of a query as a tree.
+//! The plan of a query as a tree: what each part took.
 
 use serde_json::Value;
 
-/// Keys that hold the nodes below one.
-const BELOW: [&str; 3] = ["children", "inputs", "plan"];
+use super::number::short;
 
-/// A line per node: its name, then what is known of it.
+/// A line per part: time in it and in it alone, samples, series, and the part itself.
 pub(super) fn render(data: &Value) -> String {
-    let mut out = String::new();
-    push(data, "", "", &mut out);
+    let plan = if data["plan"].is_object() { &data["plan"] } else { data };
+    let mut out = format!("{:>9} {:>9} {:>9} {:>7}  part\n", "time", "alone", "samples", "series");
+    push(plan, "", "", &mut out);
     out
 }
 
-fn push(node: &Value, first: &str, rest: &str, out: &mut String) {
-    let Some(fields) = node.as_object() else {
-        if let Some(nodes) = node.as_array() {
-            nodes.iter().for_each(|node| push(node, first, rest, out));
-        }
-        return;
-    };
-    let shown = fields.iter().filter(|(key, value)| !BELOW.contains(&key.as_str()) && !value.is_null());
-    let shown: Vec<String> = shown.map(|(key, value)| format!("{key} {}", plain(value))).collect();
-    out.push_str(&format!("{first}{}\n", shown.join(", ")));
-    let below: Vec<&Value> = BELOW
-        .iter()
-        .filter_map(|key| fields.get(*key))
-        .flat_map(|value| value.as_array().map_or_else(|| vec![value], |nodes| nodes.iter().collect()))
-        .collect();
-    for (index, node) in below.iter().enumerate() {
+fn push(node: &Value, branch: &str, stem: &str, out: &mut String) {
+    let time = |key: &str| node[key].as_f64().map_or_else(String::new, |ns| format!("{}s", short(ns / 1e9)));
+    let count = |key: &str| node[key].as_f64().map_or_else(String::new, short);
+    out.push_str(&format!(
+        "{:>9} {:>9} {:>9} {:>7}  {branch}{}\n",
+        time("time_ns"),
+        time("self_time_ns"),
+        count("samples_read"),
+        count("series"),
+        node["node"].as_str().unwrap_or("?"),
+    ));
+    let below = node["children"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, child) in below.iter().enumerate() {
         let is_last = index + 1 == below.len();
-        let (branch, stem) = if is_last { ("└ ", "  ") } else { ("├ ", "│ ") };
-        push(node, &format!("{rest}{branch}"), &format!("{rest}{stem}"), out);
+        let (next, rest) = if is_last { ("└ ", "  ") } else { ("├ ", "│ ") };
+        push(child, &format!("{stem}{next}"), &format!("{stem}{rest}"), out);
     }
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::render;
+
+    #[test]
+    fn a_plan_is_a_tree() {
+        let leaf = |node: &str, ns: u64| json!({"node": node, "time_ns": ns, "self_time_ns": ns, "samples_read": 480, "series": 6, "children": []});
+        let plan = json!({"plan": {
+            "node": "/", "time_ns": 3_500_000, "self_time_ns": 500_000, "samples_read": 960, "series": 6,
+            "children": [
+                {"node": "sum by (job)", "time_ns": 2_000_000, "self_time_ns": 1_000_000, "samples_read": 480,
+                 "series": 2, "children": [leaf("rate(m[5m])", 1_000_000)]},
+                leaf("n", 1_000_000),
+            ],
+        }});
+        let want = "     time     alone   samples  series  part
+    3.5ms     500µs       960       6  /
+      2ms       1ms       480       2  ├ sum by (job)
+      1ms       1ms       480       6  │ └ rate(m[5m])
+      1ms       1ms       480       6  └ n
+";
+        assert_eq!(render(&plan), want);
+    }
 }

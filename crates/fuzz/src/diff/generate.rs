@@ -494,7 +494,8 @@ mod tests {
                 continue;
             }
             let text = node.to_string();
-            let parsed = promql::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let parsed = promql::parse_with(&text, &promql::Syntax::all())
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
             let want = match node.kind() {
                 Kind::Scalar => ValueType::Scalar,
                 Kind::Vector => ValueType::Vector,

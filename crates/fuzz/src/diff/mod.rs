@@ -28,7 +28,7 @@ use compare::{Difference, Tolerance, compare};
 use generate::When;
 pub(crate) use generate::{Dialect, Generator};
 use peer::Peer;
-use query::Node;
+pub(crate) use query::Node;
 
 /// Differences of one kind that are shrunk and printed; more are counted only.
 const SHOWN_MAX: usize = 5;

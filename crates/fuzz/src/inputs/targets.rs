@@ -82,11 +82,12 @@ fn text(input: &[u8]) -> Option<&str> {
 /// What parses is printed and parses again, to the same.
 fn promql(input: &[u8]) -> bool {
     let Some(text) = text(input) else { return false };
-    let Ok(expr) = promql::parse(text) else {
+    let parse = |text| promql::parse_with(text, &promql::Syntax::all());
+    let Ok(expr) = parse(text) else {
         return promql::parse_selector(text).is_ok();
     };
     let printed = expr.to_string();
-    let again = promql::parse(&printed);
+    let again = parse(&printed);
     let again = again.unwrap_or_else(|error| panic!("{text:?} is printed as {printed:?}: {error}"));
     assert_eq!(again.to_string(), printed, "printed twice");
     true
