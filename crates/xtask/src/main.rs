@@ -41,7 +41,7 @@ enum Command {
     Ci,
     /// Compares with the reference data of the programs we are compatible with
     Conformance {
-        /// promql, parser, relabel, config, openmetrics or traces; all by default
+        /// promql, parser, relabel, config, rules, openmetrics, alertmanager or traces; all by default
         suite: Option<String>,
     },
     /// Measures us and the peers in one run
