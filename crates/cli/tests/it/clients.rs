@@ -42,6 +42,48 @@ fn pythons_http_exporter() {
     python_exports("http");
 }
 
+const METRICS_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/otel_metrics.py");
+
+/// Deltas of two exports are added up, and quantiles come from native histograms.
+fn python_exports_metrics(protocol: &str) {
+    let Some(python) = tool("EINO_TEST_PYTHON") else { return };
+    let server = TestServer::start("");
+    let endpoint = match protocol {
+        "grpc" => format!("http://{}", server.otlp_grpc),
+        _ => format!("http://{}/v1/metrics", server.otlp_http),
+    };
+    let output =
+        Command::new(python).args([METRICS_SCRIPT, protocol, &endpoint]).output().expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let job = format!("job=\"python-{protocol}\"");
+    let value = |query: &str| {
+        server.query_value(&query.replace("JOB", &job)).unwrap_or_else(|| panic!("{query} has no answer"))
+    };
+    assert_eq!(value("orders_total{JOB}"), 6.0);
+    assert_eq!(value("histogram_count(latency_seconds{JOB, path=\"/\"})"), 200.0);
+    assert_eq!(value("histogram_sum(latency_seconds{JOB})"), 10_100.0);
+    let median = value("histogram_quantile(0.5, latency_seconds{JOB})");
+    assert!((48.0..=52.0).contains(&median), "{median}");
+    assert_eq!(value("size_bytes_count{JOB}"), 200.0);
+    assert_eq!(value("size_bytes_bucket{JOB, le=\"50\"}"), 100.0);
+    assert_eq!(value("target_info{JOB, host_name=\"h1\"}"), 1.0);
+    let end = crate::harness::unix_ms() / 1_000 + 60;
+    let exemplars = server
+        .get_json(&format!("/api/v1/query_exemplars?query=latency_seconds&start={}&end={end}", end - 600));
+    let trace_id = exemplars["data"][0]["exemplars"][0]["labels"]["trace_id"].as_str();
+    assert_eq!(trace_id.map(str::len), Some(32), "{exemplars}");
+}
+
+#[test]
+fn pythons_grpc_metrics_exporter() {
+    python_exports_metrics("grpc");
+}
+
+#[test]
+fn pythons_http_metrics_exporter() {
+    python_exports_metrics("http");
+}
+
 /// Kills its process in the end.
 struct Running(Child);
 

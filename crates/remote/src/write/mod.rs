@@ -96,7 +96,13 @@ impl RemoteWriter {
             info!(target = name, url = config.url, "remote write started");
             let (stop, stopped) = watch::channel(false);
             let target = Target::new(&self.parts, Arc::clone(&spool), config.clone(), stopped);
-            running.insert(name, Running { config, stop, task: tokio::spawn(target.run()) });
+            // Before this returns: what is stored from now on is the target's.
+            let (place, known) = (Arc::clone(&spool), name.clone());
+            let position = match tokio::task::spawn_blocking(move || place.start(&known)).await {
+                Ok(position) => position,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            };
+            running.insert(name, Running { config, stop, task: tokio::spawn(target.run(position)) });
         }
         Ok(())
     }

@@ -62,16 +62,11 @@ impl Target {
         Self { spool, source: Arc::clone(&parts.source), sender, stop, pending: VecDeque::new() }
     }
 
-    /// Sends until told to stop.
-    pub(super) async fn run(mut self) {
+    /// Sends what is queued from `position` on, until told to stop.
+    pub(super) async fn run(mut self, mut position: Position) {
         let shards = self.start_shards();
         let metadata = self.start_metadata();
         let name = self.sender.config.name.clone();
-        let (spool, known) = (Arc::clone(&self.spool), name.clone());
-        let mut position = match tokio::task::spawn_blocking(move || spool.start(&known)).await {
-            Ok(position) => position,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
         let mut grown = self.spool.watch();
         while !*self.stop.borrow() {
             let read = self.read(position).await;
