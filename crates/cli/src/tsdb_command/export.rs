@@ -4,25 +4,29 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use model::{METRIC_NAME, Matcher, MetricSource, SampleColumns, TimeRange};
+use model::{LabelSet, METRIC_NAME, Matcher, MetricSource, SampleColumns, TimeRange};
 use serde_json::json;
 
 use super::openmetrics::{self, LeftOut};
-use super::{DataArguments, progress};
+use super::{DataArguments, parquet, progress};
 use crate::output::{Format, print, say};
 
 const EXAMPLES: &str = "\
 Examples:
   eino tsdb export --data data > all.om
   eino tsdb export --data data --match '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z --to api.om
+  eino tsdb export --data data --format parquet --to samples.parquet
 A running server's data: eino tsdb snapshot, then --data data/snapshots/NAME.";
 
-/// Writes samples as OpenMetrics text with timestamps, metric by metric.
+/// Writes samples, metric by metric.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArguments {
     #[command(flatten)]
     data: DataArguments,
+    /// Format of the file
+    #[arg(long, value_enum, default_value_t)]
+    format: FileFormat,
     /// Selects series, as PromQL does; may be given several times. All series by default
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
@@ -35,6 +39,57 @@ pub(super) struct ExportArguments {
     /// File to write; stdout by default
     #[arg(long, value_name = "FILE")]
     to: Option<std::path::PathBuf>,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FileFormat {
+    /// OpenMetrics text with timestamps
+    #[default]
+    Openmetrics,
+    /// A table of metric, labels (JSON), timestamp (ms), value: one row a sample
+    Parquet,
+}
+
+/// A file in the making.
+enum Target {
+    OpenMetrics { out: Box<dyn Write>, text: String },
+    Parquet(parquet::Writer<Box<dyn Write>>),
+}
+
+impl Target {
+    fn new(format: FileFormat, out: Box<dyn Write>) -> std::io::Result<Self> {
+        Ok(match format {
+            FileFormat::Openmetrics => Self::OpenMetrics { out, text: String::new() },
+            FileFormat::Parquet => Self::Parquet(parquet::Writer::new(out)?),
+        })
+    }
+
+    fn push(
+        &mut self,
+        labels: &LabelSet,
+        samples: &SampleColumns,
+        left_out: &mut LeftOut,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::OpenMetrics { out, text } => {
+                text.clear();
+                openmetrics::write(labels, samples, text, left_out);
+                out.write_all(text.as_bytes())
+            }
+            Self::Parquet(writer) => {
+                left_out.histograms += samples.histograms.len() as u64;
+                writer.push(labels, samples)
+            }
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::OpenMetrics { mut out, .. } => out.write_all(b"# EOF\n").and_then(|()| out.flush()),
+            Self::Parquet(writer) => writer.finish(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,13 +116,13 @@ pub(super) fn run(arguments: &ExportArguments, format: Format) -> anyhow::Result
         .map(|path| std::fs::File::create(path).with_context(|| format!("cannot create {}", path.display())));
     let file = file.transpose()?;
     let is_stdout = file.is_none();
-    let mut out: Box<dyn Write> = match file {
+    let out: Box<dyn Write> = match file {
         Some(file) => Box::new(std::io::BufWriter::new(file)),
         None => Box::new(std::io::BufWriter::new(std::io::stdout().lock())),
     };
-    let exported = export(&store.tsdb, &selectors, range_ms, &mut out)?;
-    out.flush()?;
-    drop(out);
+    let mut target = Target::new(arguments.format, out)?;
+    let exported = export(&store.tsdb, &selectors, range_ms, &mut target)?;
+    target.finish()?;
     store.tsdb.close()?;
     report(&exported, is_stdout, format)?;
     Ok(ExitCode::SUCCESS)
@@ -77,13 +132,12 @@ fn export(
     source: &dyn MetricSource,
     selectors: &[Vec<Matcher>],
     range_ms: TimeRange,
-    out: &mut dyn Write,
+    target: &mut Target,
 ) -> anyhow::Result<Exported> {
     let names = source.label_values(METRIC_NAME, selectors, range_ms)?;
     let bar = progress::bar("exporting metrics", names.len() as u64);
     let mut exported = Exported::default();
     let mut columns = SampleColumns::default();
-    let mut text = String::new();
     for name in names {
         let mut seen = std::collections::BTreeSet::new();
         for selector in selectors {
@@ -96,16 +150,13 @@ fn export(
                     continue;
                 }
                 set.read(index, &mut columns)?;
-                text.clear();
-                openmetrics::write(set.labels(index), &columns, &mut text, &mut exported.left_out);
-                out.write_all(text.as_bytes())?;
-                exported.series += u64::from(!text.is_empty());
+                target.push(set.labels(index), &columns, &mut exported.left_out)?;
+                exported.series += u64::from(!columns.ts_ms.is_empty());
                 exported.samples += columns.ts_ms.len() as u64;
             }
         }
         bar.inc(1);
     }
-    out.write_all(b"# EOF\n")?;
     bar.finish_and_clear();
     exported.samples -= exported.left_out.stale_markers;
     Ok(exported)
@@ -115,7 +166,7 @@ fn report(exported: &Exported, is_stdout: bool, format: Format) -> anyhow::Resul
     let Exported { series, samples, left_out: LeftOut { histograms, stale_markers } } = *exported;
     if histograms + stale_markers > 0 {
         say(&format!(
-            "left out, as OpenMetrics text has no place for them: {histograms} native histograms, {stale_markers} stale markers\n"
+            "left out, as the format has no place for them: {histograms} native histograms, {stale_markers} stale markers\n"
         ));
     }
     if is_stdout {

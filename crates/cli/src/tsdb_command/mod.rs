@@ -7,6 +7,7 @@ mod analyze;
 mod export;
 mod import;
 mod openmetrics;
+mod parquet;
 mod progress;
 mod snapshot;
 
@@ -46,7 +47,7 @@ enum What {
     Analyze(analyze::AnalyzeArguments),
     /// Takes in the blocks of a Prometheus data directory, or OpenMetrics text with timestamps
     Import(import::ImportArguments),
-    /// Writes samples as OpenMetrics text
+    /// Writes samples as OpenMetrics text or Parquet
     Export(export::ExportArguments),
     /// Makes a consistent copy that a server starts on
     Snapshot(snapshot::SnapshotArguments),

@@ -250,6 +250,12 @@ fn exported_text_imports_into_the_same_and_analyze_counts_it() {
     let analysis = run_json(&["tsdb", "analyze", "-o", "json", "--data", text(&second)]);
     assert_eq!((analysis["series"].as_u64(), analysis["samples"].as_u64()), (Some(5), Some(500)));
     assert_eq!(analysis["metrics"][0]["name"], "jobs_total");
+    let table = dir.path().join("samples.parquet");
+    let to = ["--to", text(&table), "--format", "parquet"];
+    let export = [&["tsdb", "export", "-o", "json", "--data", text(&second)][..], &to[..]].concat();
+    assert_eq!(run_json(&export)["samples"], 500);
+    let bytes = std::fs::read(&table).expect("is there");
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1") && bytes.len() < 10_000);
     let part = ["--start", &(start_s + 15).to_string(), "--end", &(start_s + 45).to_string()];
     let part = [&["tsdb", "export", "--data", text(&second), "--match", "{n=\"2\"}"][..], &part[..]].concat();
     let part = String::from_utf8(run(&part).stdout).expect("UTF-8");
