@@ -97,12 +97,12 @@ pub(crate) async fn run(arguments: QueryArguments) -> anyhow::Result<ExitCode> {
         let error = answer["error"].as_str().unwrap_or_default();
         bail!("{}", mistake::explain(&arguments.query, error, palette));
     }
-    if arguments.explain {
-        print(&explain::render(&answer["data"]))?;
-        return Ok(ExitCode::SUCCESS);
-    }
     if arguments.output == OutputFormat::Json {
         print(&answer.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.explain {
+        print(&explain::render(&answer))?;
         return Ok(ExitCode::SUCCESS);
     }
     let answer = Answer::parse(&answer)?;

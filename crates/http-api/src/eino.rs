@@ -31,6 +31,14 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/eino/v1/traces/{id}/critical-path", get(critical_path))
         .route("/eino/v1/explain", get(explain::explain).post(explain::explain))
         .route("/eino/v1/admin/flush", post(flush))
+        .route("/eino/v1/openapi.json", get(openapi))
+}
+
+/// The document of this API, written by hand and held against the router by a test.
+const OPENAPI: &str = include_str!("../openapi.json");
+
+async fn openapi() -> Response {
+    json_response(StatusCode::OK, OPENAPI)
 }
 
 type Answer = Result<Response, ApiError>;

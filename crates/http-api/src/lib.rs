@@ -6,7 +6,7 @@
 //!  /api/v1/read       remote read              remote_read.rs
 //!  /v1/*, gRPC 4317   OTLP                     ingest/otlp.rs, ingest/grpc.rs
 //!  /jaeger/api/*      Jaeger's query JSON      jaeger.rs
-//!  /eino/v1/*         ours                     eino.rs
+//!  /eino/v1/*         ours                     eino.rs, explain.rs; written down in openapi.json
 //!  /metrics /-/*      the server itself        own.rs
 //!  everything else    the UI, for browsers     pages.rs
 //! ```

@@ -3,6 +3,7 @@
 mod data;
 mod gate;
 mod golden;
+mod own_openapi;
 mod random;
 mod rig;
 mod schema;

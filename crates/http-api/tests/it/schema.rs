@@ -18,11 +18,10 @@ pub(crate) fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Re
             }
         }
     }
-    let kind = schema["type"].as_str();
-    if let Some(kind) = kind
-        && !is_of_kind(kind, value)
-    {
-        return Err(format!("{at}: not of type {kind}: {value}"));
+    let kinds = &schema["type"];
+    let kinds: Vec<&str> = kinds.as_str().into_iter().chain(strings(kinds)).collect();
+    if !kinds.is_empty() && !kinds.iter().any(|kind| is_of_kind(kind, value)) {
+        return Err(format!("{at}: not of type {}: {value}", kinds.join(" or ")));
     }
     if let Some(allowed) = schema["enum"].as_array()
         && !allowed.contains(value)
@@ -36,6 +35,10 @@ pub(crate) fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Re
     }
 }
 
+fn strings(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
 fn is_of_kind(kind: &str, value: &Value) -> bool {
     match kind {
         "object" => value.is_object(),
@@ -43,13 +46,14 @@ fn is_of_kind(kind: &str, value: &Value) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
+        "null" => value.is_null(),
         "integer" => value.is_i64() || value.is_u64(),
         other => panic!("the validator does not know type {other}"),
     }
 }
 
 fn check_object(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for name in strings(&schema["required"]) {
         if value.get(name).is_none() {
             return Err(format!("{at}: {name} is missing"));
         }
