@@ -79,7 +79,7 @@ impl Checked {
 
 fn check_config(file: &Path) -> Checked {
     let name = file.display().to_string();
-    match server::config::load(file) {
+    match server::config::load(file, Default::default()) {
         Ok(loaded) => Checked {
             file: name,
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),

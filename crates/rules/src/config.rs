@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME};
-use promql::Expr;
+use promql::{Expr, Syntax};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use settings::{HumanDuration, Located, YamlError};
@@ -124,13 +124,21 @@ impl RuleFile {
     /// # Errors
     /// The first mistake with its line.
     pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
+        Self::parse_with(text, file, &Syntax::default())
+    }
+
+    /// As [`parse`](Self::parse), with other PromQL than the default.
+    ///
+    /// # Errors
+    /// The first mistake with its line.
+    pub fn parse_with(text: &str, file: &str, syntax: &Syntax) -> Result<Self, YamlError> {
         let mut out = Self::default();
         let mut names = HashSet::new();
         for document in settings::from_yaml_documents::<Option<RawFile>>(text)? {
             let document = document.unwrap_or_default();
             for group in document.groups.unwrap_or_default() {
                 let (line, column) = (group.line, group.column);
-                let config = check_group(group.value, file, line, &mut out.warnings)
+                let config = check_group(group.value, (file, line), syntax, &mut out.warnings)
                     .map_err(|error| error.or_at(line, column))?;
                 if !names.insert(config.name.clone()) {
                     let message = format!("groupname: {:?} is repeated in the same file", config.name);
@@ -164,8 +172,8 @@ impl From<String> for Mistake {
 
 fn check_group(
     raw: RawGroup,
-    file: &str,
-    line: u64,
+    (file, line): (&str, u64),
+    syntax: &Syntax,
     warnings: &mut Vec<(u64, String)>,
 ) -> Result<GroupConfig, Mistake> {
     let name = raw.name.clone().unwrap_or_default();
@@ -181,7 +189,7 @@ fn check_group(
     for (index, rule) in raw.rules.unwrap_or_default().into_iter().enumerate() {
         let at = Some((rule.line, rule.column));
         let described = rule.value.alert.clone().or_else(|| rule.value.record.clone()).unwrap_or_default();
-        let checked = check_rule(rule.value, &group_labels).map_err(|message| {
+        let checked = check_rule(rule.value, &group_labels, syntax).map_err(|message| {
             Mistake(format!("group {name:?}, rule {}, {described:?}: {message}", index + 1), at)
         })?;
         rules.push(checked);
@@ -214,13 +222,18 @@ impl RawGroup {
     }
 }
 
-fn check_rule(raw: RawRule, group_labels: &BTreeMap<String, String>) -> Result<RuleConfig, String> {
+fn check_rule(
+    raw: RawRule,
+    group_labels: &BTreeMap<String, String>,
+    syntax: &Syntax,
+) -> Result<RuleConfig, String> {
     let query = raw.expr.unwrap_or_default();
     if query.trim().is_empty() {
         return Err("field 'expr' must be set in rule".to_owned());
     }
-    let expr =
-        Arc::new(promql::parse(&query).map_err(|error| format!("could not parse expression: {error}"))?);
+    let expr = Arc::new(
+        promql::parse_with(&query, syntax).map_err(|error| format!("could not parse expression: {error}"))?,
+    );
     let own_labels = raw.labels.unwrap_or_default();
     check_labels(&own_labels)?;
     let mut labels = group_labels.clone();

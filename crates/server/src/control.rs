@@ -88,8 +88,8 @@ impl ProcessControl for Control {
 impl Inner {
     async fn reload(&self) -> Result<(), String> {
         let started_with = self.started_with.lock().await;
-        let file = self.file.clone();
-        let load = move || file.map_or_else(|| Ok(Loaded::default()), |file| config::load(&file));
+        let (file, syntax) = (self.file.clone(), started_with.syntax);
+        let load = move || file.map_or_else(|| Ok(Loaded::default()), |file| config::load(&file, syntax));
         let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| error.to_string());
         let loaded = loaded.and_then(|loaded| loaded.map_err(|error| error.to_string()));
         let Loaded { config, warnings } = match loaded {

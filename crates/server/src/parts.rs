@@ -218,7 +218,7 @@ impl Behind {
 
 fn load(options: &ServerOptions) -> Result<Loaded, config::ConfigError> {
     match &options.config {
-        Some(file) => config::load(file),
+        Some(file) => config::load(file, options.features.syntax),
         None => Ok(Loaded::default()),
     }
 }
@@ -251,6 +251,8 @@ fn engine_config(config: &Config, features: &Features) -> EngineConfig {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     EngineConfig {
         samples_max: config.limits.query_samples.unwrap_or(default.samples_max),
+        series_max: config.limits.query_series.unwrap_or(default.series_max),
+        bytes_max: config.limits.query_memory_bytes.unwrap_or(default.bytes_max),
         timeout: config.limits.query_timeout.unwrap_or(default.timeout),
         // One is left for queries that are answered in a moment.
         threads_max: threads.saturating_sub(1).clamp(1, 8),

@@ -244,6 +244,9 @@ impl Matcher<'_> {
         let one_to_one = self.node().matching.cardinality == Cardinality::OneToOne;
         let (fill_many, fill_one) = self.fills();
         let mut out = GroupOutput { index: Map::default(), columns };
+        if sides.only_floats && fill_many.is_none() && fill_one.is_none() {
+            return self.match_floats(group, sides, ones, &mut out);
+        }
         let needs_matched = one_to_one || fill_many.is_some();
         let mut matched = vec![false; if needs_matched { self.grid.count } else { 0 }];
         for many_index in &group.many {
@@ -255,11 +258,7 @@ impl Matcher<'_> {
                 }
                 // Before the comparison filters: an ambiguous match is an error even where nothing is left of it.
                 if needs_matched && std::mem::replace(&mut matched[step], true) && one_to_one {
-                    return Err(QueryError::Execution(
-                        "multiple matches for labels: many-to-one matching must be explicit \
-                         (group_left/group_right)"
-                            .into(),
-                    ));
+                    return Err(many_to_one());
                 }
                 let one = one_index.map(|index| &sides.one[index]);
                 let Some(sample) = self.pair(sides, (Some(many), fill_many), (one, fill_one), step) else {
@@ -278,6 +277,47 @@ impl Matcher<'_> {
         }
         if fill_many.is_some() {
             self.fill_group(signature, group, sides, &matched, &mut out)?;
+        }
+        Ok(())
+    }
+
+    /// As [`match_group`](Self::match_group), for what nearly all operands are: floats without fill values.
+    fn match_floats(
+        &self,
+        group: &Group,
+        sides: Sides<'_>,
+        ones: &[Option<usize>],
+        out: &mut GroupOutput<'_>,
+    ) -> Result<(), QueryError> {
+        let one_to_one = self.node().matching.cardinality == Cardinality::OneToOne;
+        let mut matched = vec![false; if one_to_one { self.grid.count } else { 0 }];
+        for many_index in &group.many {
+            let many = &sides.many[*many_index];
+            let mut target: Option<(usize, usize)> = None;
+            for (step, (one_index, value)) in ones.iter().zip(&many.values).enumerate() {
+                let Some(one_index) = *one_index else { continue };
+                if is_absent(*value) {
+                    continue;
+                }
+                if one_to_one && std::mem::replace(&mut matched[step], true) {
+                    return Err(many_to_one());
+                }
+                let one = &sides.one[one_index];
+                let value = self.float_pair(*value, one.values[step]);
+                if is_absent(value) {
+                    continue;
+                }
+                let position = match target {
+                    Some((meets, position)) if meets == one_index => position,
+                    _ => self.target(&many.labels, many.drop_name, &one.labels, out)?,
+                };
+                target = Some((one_index, position));
+                let slot = &mut out.columns[position].values[step];
+                if !is_absent(*slot) {
+                    return Err(not_unique());
+                }
+                *slot = value;
+            }
         }
         Ok(())
     }
@@ -313,8 +353,15 @@ impl Matcher<'_> {
         Ok(())
     }
 
-    /// The sample of a pair; a side without a column is its fill value.
+    /// The value of a pair of floats.
     #[inline]
+    fn float_pair(&self, many: f64, one: f64) -> f64 {
+        let swapped = self.node().matching.cardinality == Cardinality::OneToMany;
+        let (left, right) = if swapped { (one, many) } else { (many, one) };
+        vector_value(self.node(), left, right, left)
+    }
+
+    /// The sample of a pair; a side without a column is its fill value.
     fn pair(
         &self,
         sides: Sides<'_>,
@@ -327,9 +374,7 @@ impl Matcher<'_> {
             let float = |column: Option<&Column>, fill: Option<f64>| {
                 column.map_or_else(|| fill.unwrap_or_else(absent), |column| column.values[step])
             };
-            let (many, one) = (float(many, fill_many), float(one, fill_one));
-            let (left, right) = if swapped { (one, many) } else { (many, one) };
-            let value = vector_value(self.node(), left, right, left);
+            let value = self.float_pair(float(many, fill_many), float(one, fill_one));
             return (!is_absent(value)).then_some(SampleValue::Float(value));
         }
         let cell = |column: Option<&'_ Column>, fill: Option<f64>| match column {
@@ -377,6 +422,16 @@ impl Matcher<'_> {
     }
 }
 
+fn many_to_one() -> QueryError {
+    QueryError::Execution(
+        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".into(),
+    )
+}
+
+fn not_unique() -> QueryError {
+    QueryError::Execution("multiple matches for labels: grouping labels must ensure unique matches".into())
+}
+
 fn as_cell(sample: &SampleValue) -> Cell<'_> {
     match sample {
         SampleValue::Float(value) => Cell::Float(*value),
@@ -395,9 +450,7 @@ impl GroupOutput<'_> {
     fn put(&mut self, position: usize, step: usize, sample: SampleValue) -> Result<(), QueryError> {
         let column = &mut self.columns[position];
         if column.is_present(step) {
-            return Err(QueryError::Execution(
-                "multiple matches for labels: grouping labels must ensure unique matches".into(),
-            ));
+            return Err(not_unique());
         }
         match sample {
             SampleValue::Float(value) => column.values[step] = value,

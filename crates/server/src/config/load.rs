@@ -25,13 +25,14 @@ const ALERTMANAGER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 /// # Errors
 /// The first mistake with its file, line and column.
 #[expect(clippy::disallowed_methods, reason = "an edge: external labels may name environment variables")]
-pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    load_with(path, &|name| std::env::var(name).ok())
+pub fn load(path: &Path, syntax: promql::Syntax) -> Result<Loaded, ConfigError> {
+    load_with(path, syntax, &|name| std::env::var(name).ok())
 }
 
 /// As [`load`], with the environment handed in.
 pub(super) fn load_with(
     path: &Path,
+    syntax: promql::Syntax,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigError> {
     let text = read(path)?;
@@ -40,7 +41,7 @@ pub(super) fn load_with(
         file: path,
         base: path.parent().unwrap_or_else(|| Path::new("")),
         warnings: Vec::new(),
-        config: Config { text: redact(&text), ..Config::default() },
+        config: Config { text: redact(&text), syntax, ..Config::default() },
     };
     loader.fill(raw.unwrap_or_default(), environment)?;
     Ok(Loaded { config: loader.config, warnings: loader.warnings })
@@ -196,7 +197,7 @@ impl Loader<'_> {
                     continue;
                 }
                 let name = path.display().to_string();
-                let file = RuleFile::parse(&read(&path)?, &name)
+                let file = RuleFile::parse_with(&read(&path)?, &name, &self.config.syntax)
                     .map_err(|error| ConfigError::of_yaml(&path, error))?;
                 for (line, message) in file.warnings {
                     self.warnings.push(Warning { file: path.clone(), line, message });
@@ -344,6 +345,8 @@ impl Loader<'_> {
                 delta_streams: limits.delta_streams,
                 remote_write_queue_bytes: limits.remote_write_queue.map(|size| size.0),
                 query_samples: limits.query_samples,
+                query_series: limits.query_series,
+                query_memory_bytes: limits.query_memory.map(|size| size.0),
                 query_timeout: limits.query_timeout.map(|timeout| timeout.0),
             };
         }

@@ -64,6 +64,8 @@ pub struct Config {
     /// How often the analysis writes its figures as metrics.
     pub analysis_write_interval: Duration,
     pub limits: Limits,
+    /// The PromQL that rules are written in: what experimental parts are on is said where the server is started.
+    pub syntax: promql::Syntax,
     /// How OTLP metrics become series.
     pub otlp: MetricOptions,
     /// Where users reach this server; `None`: the first listener.
@@ -105,6 +107,10 @@ pub struct Limits {
     pub delta_streams: Option<u64>,
     /// Samples one query may read.
     pub query_samples: Option<u64>,
+    /// Series one query may select.
+    pub query_series: Option<u64>,
+    /// Bytes of intermediate results one query may hold.
+    pub query_memory_bytes: Option<u64>,
     pub query_timeout: Option<Duration>,
 }
 
@@ -128,6 +134,7 @@ impl Default for Config {
             sync_always: false,
             analysis_write_interval: Duration::from_secs(10),
             limits: Limits::default(),
+            syntax: promql::Syntax::default(),
             otlp: MetricOptions::default(),
             external_url: None,
             text: String::new(),

@@ -270,6 +270,8 @@ pub(super) struct RawLimits {
     pub(super) delta_streams: Option<u64>,
     pub(super) remote_write_queue: Option<HumanBytes>,
     pub(super) query_samples: Option<u64>,
+    pub(super) query_series: Option<u64>,
+    pub(super) query_memory: Option<HumanBytes>,
     pub(super) query_timeout: Option<HumanDuration>,
 }
 

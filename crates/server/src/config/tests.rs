@@ -15,7 +15,8 @@ fn load_files(files: &[(&str, &str)]) -> Result<Loaded, String> {
     let path = folder.path().join("eino.yaml");
     let environment = |name: &str| (name == "ZONE").then(|| "eu".to_owned());
     let strip = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
-    let mut loaded = load_with(&path, &environment).map_err(|error| strip(error.to_string()))?;
+    let mut loaded =
+        load_with(&path, promql::Syntax::all(), &environment).map_err(|error| strip(error.to_string()))?;
     for warning in &mut loaded.warnings {
         warning.file = PathBuf::from(strip(warning.file.display().to_string()));
         warning.message = strip(warning.message.clone());
@@ -50,10 +51,10 @@ fn values_arrive_where_they_belong() {
                 scrape_configs: [{job_name: a, static_configs: [{targets: [h:1]}]}]\n\
                 storage: {sync: always, downsampling: {five_minutes: 20d}, background_bytes_per_second: 1MiB, tsdb: {retention: {time: 3d, size: 1GB}, out_of_order_time_window: 30m}}\n\
                 traces: {retention: 2d}\nanalysis: {write_interval: 5s}\n\
-                limits: {query_samples: 1000, request_body: 1MiB}\nexternal_url: http://x/\n\
+                limits: {query_samples: 1000, query_memory: 1GiB, request_body: 1MiB}\nexternal_url: http://x/\n\
                 rule_files: ['*.rules.yml']\nalertmanager_config: am.yml\n\
                 alerting: {alertmanagers: [{path_prefix: /am, static_configs: [{targets: ['h:9093']}]}]}\n";
-    let rules = "groups: [{name: g, rules: [{record: a, expr: up}]}]";
+    let rules = "groups: [{name: g, rules: [{record: a, expr: 'limitk(1, up)'}]}]";
     let alertmanager = "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://h/x'}]}]";
     let loaded = load_files(&[("eino.yaml", text), ("b.rules.yml", rules), ("am.yml", alertmanager)]);
     let config = loaded.expect("valid").config;
@@ -67,6 +68,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!(config.out_of_order_window, Duration::from_secs(1_800));
     assert_eq!(config.analysis_write_interval, Duration::from_secs(5));
     assert_eq!((config.limits.query_samples, config.limits.request_body_bytes), (Some(1_000), Some(1 << 20)));
+    assert_eq!(config.limits.query_memory_bytes, Some(1 << 30));
     assert_eq!(config.rule_groups.first().map(|group| group.name.as_str()), Some("g"));
     assert_eq!(
         config.alerting.alertmanagers.first().map(|external| external.url.as_str()),
@@ -178,7 +180,7 @@ fn conformance() {
     for name in &names {
         let bad = expected.contains_key(name)
             || [".bad.", ".incompatible.", "deprecated"].iter().any(|word| name.contains(word));
-        match (load_with(&folder.join(name), &|_| Some("x".to_owned())), bad) {
+        match (load_with(&folder.join(name), promql::Syntax::default(), &|_| Some("x".to_owned())), bad) {
             (Ok(_), false) => passed += 1,
             (Err(error), true) => {
                 passed += 1;
