@@ -8,7 +8,7 @@
 //! then a stale marker is written at the time of that scrape
 //! ```
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct SeriesCache {
     entries: HashMap<Box<str>, Entry, foldhash::fast::RandomState>,
     metadata: HashMap<String, MetricMetadata, foldhash::fast::RandomState>,
     /// Families whose metadata this scrape changed.
-    described: HashSet<String>,
+    described: BTreeSet<String>,
     /// Live series taken over from the target's life under older settings.
     inherited: Vec<LabelSet>,
     iteration: u64,
@@ -153,7 +153,8 @@ impl SeriesCache {
 
     /// Ends a scrape that went well: series that vanished get a stale marker and are forgotten.
     pub(crate) fn finish(&mut self, ts_ms: i64, batch: &mut MetricBatch, counts: &mut Counts) {
-        let described = self.described.drain().filter_map(|family| self.metadata.get(&family));
+        let described = mem::take(&mut self.described);
+        let described = described.iter().filter_map(|family| self.metadata.get(family));
         batch.metadata.extend(described.cloned());
         let mut vanished = mem::take(&mut self.inherited);
         let iteration = self.iteration;

@@ -66,7 +66,7 @@ impl JobClient {
         let client = self.0.as_ref().map_err(|error| FetchError::from(error.clone()))?;
         let encoding = if config.enable_compression { "gzip" } else { "identity" };
         let request = Request::get(&target.url)
-            .header(ACCEPT, accept_header(&config.protocols))
+            .header(ACCEPT, accept_header(&config.protocols, &config.name_escaping))
             .header(ACCEPT_ENCODING, encoding)
             .header("x-prometheus-scrape-timeout-seconds", target.timeout.as_secs_f64().to_string())
             .body(Bytes::new())

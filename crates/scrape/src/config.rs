@@ -110,6 +110,8 @@ pub struct ScrapeConfig {
     pub enable_compression: bool,
     pub protocols: Vec<ScrapeProtocol>,
     pub fallback_protocol: Option<ScrapeProtocol>,
+    /// How targets are asked to write names beyond letters, digits, `_` and `:`.
+    pub name_escaping: String,
     pub limits: ScrapeLimits,
     pub histograms: HistogramSettings,
     /// How many dropped targets are remembered for display; 0 = all.
@@ -185,6 +187,7 @@ impl RawScrapeConfig {
             enable_compression: self.enable_compression.unwrap_or(true),
             protocols: protocols.unwrap_or_else(|| ScrapeProtocol::defaults(histograms.native)),
             fallback_protocol,
+            name_escaping: self.name_escaping(defaults),
             limits: self.limits(&defaults.limits),
             histograms,
             keep_dropped_targets: self.keep_dropped_targets.unwrap_or(defaults.keep_dropped_targets),
@@ -206,6 +209,17 @@ impl RawScrapeConfig {
             return Err("scrape timeout greater than scrape interval".to_owned());
         }
         Ok((interval, timeout))
+    }
+
+    fn name_escaping(&self, defaults: &ScrapeDefaults) -> String {
+        let given = |own: &Option<String>, default: &Option<String>| {
+            own.clone().or_else(|| default.clone()).filter(|scheme| !scheme.is_empty())
+        };
+        given(&self.metric_name_escaping_scheme, &defaults.name_escaping).unwrap_or_else(|| {
+            let validation = given(&self.metric_name_validation_scheme, &defaults.name_validation);
+            let is_legacy = validation.as_deref() == Some("legacy");
+            if is_legacy { "underscores" } else { "allow-utf-8" }.to_owned()
+        })
     }
 
     fn histograms(&self, defaults: &ScrapeDefaults) -> HistogramSettings {
@@ -285,7 +299,10 @@ mod tests {
             Err(error) => return want.assert_eq(&error.to_string()),
         };
         let got = match raw.resolve(&ScrapeDefaults::default(), Path::new("/etc")) {
-            Ok(config) => format!("{:?} {:?} {:?}", config.interval, config.timeout, config.not_built),
+            Ok(config) => {
+                assert!(["allow-utf-8", "underscores"].contains(&config.name_escaping.as_str()));
+                format!("{:?} {:?} {:?}", config.interval, config.timeout, config.not_built)
+            }
             Err(error) => error,
         };
         want.assert_eq(&got);

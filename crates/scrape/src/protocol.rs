@@ -19,7 +19,7 @@ const ALL: [(ScrapeProtocol, &str, &str); 5] = [
     (
         ScrapeProtocol::OpenMetricsText1_0_0,
         "OpenMetricsText1.0.0",
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+        "application/openmetrics-text;version=1.0.0",
     ),
     (
         ScrapeProtocol::PrometheusProto,
@@ -27,11 +27,7 @@ const ALL: [(ScrapeProtocol, &str, &str); 5] = [
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
     ),
     (ScrapeProtocol::PrometheusText0_0_4, "PrometheusText0.0.4", "text/plain;version=0.0.4"),
-    (
-        ScrapeProtocol::PrometheusText1_0_0,
-        "PrometheusText1.0.0",
-        "text/plain;version=1.0.0;escaping=allow-utf-8",
-    ),
+    (ScrapeProtocol::PrometheusText1_0_0, "PrometheusText1.0.0", "text/plain;version=1.0.0"),
 ];
 
 impl ScrapeProtocol {
@@ -101,12 +97,18 @@ pub(crate) enum PageFormat {
     Protobuf,
 }
 
-/// The `Accept` header: the formats with descending weight, then anything.
-pub(crate) fn accept_header(protocols: &[ScrapeProtocol]) -> String {
+/// The `Accept` header: the formats with descending weight, then anything. Those that know how names may be escaped are
+/// told how we want them.
+pub(crate) fn accept_header(protocols: &[ScrapeProtocol], escaping: &str) -> String {
     let mut weight = ALL.len() + 1;
     let mut out = String::new();
     for protocol in protocols {
-        out.push_str(&format!("{};q=0.{weight},", protocol.media_type()));
+        out.push_str(protocol.media_type());
+        if matches!(protocol, ScrapeProtocol::OpenMetricsText1_0_0 | ScrapeProtocol::PrometheusText1_0_0) {
+            out.push_str(";escaping=");
+            out.push_str(escaping);
+        }
+        out.push_str(&format!(";q=0.{weight},"));
         weight -= 1;
     }
     out.push_str(&format!("*/*;q=0.{weight}"));
@@ -149,8 +151,16 @@ mod tests {
     #[test]
     fn accept_header_has_descending_weights() {
         assert_eq!(
-            accept_header(&[ScrapeProtocol::OpenMetricsText1_0_0, ScrapeProtocol::PrometheusText0_0_4]),
-            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4"
+            accept_header(
+                &[
+                    ScrapeProtocol::PrometheusProto,
+                    ScrapeProtocol::OpenMetricsText1_0_0,
+                    ScrapeProtocol::PrometheusText0_0_4
+                ],
+                "dots"
+            ),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+             application/openmetrics-text;version=1.0.0;escaping=dots;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
         );
     }
 

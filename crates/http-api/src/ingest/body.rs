@@ -44,3 +44,22 @@ pub(crate) fn with_retry_after(mut response: Response) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_says_when_to_come_back() {
+        let full = model::SinkError::Io {
+            op: "append",
+            path: "log".into(),
+            source: std::io::Error::from(std::io::ErrorKind::StorageFull),
+        };
+        let refused = with_retry_after(ApiError::from(full).into_response());
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+        let refused = with_retry_after(ApiError::BadData("x".into()).into_response());
+        assert!(refused.headers().get(header::RETRY_AFTER).is_none());
+    }
+}

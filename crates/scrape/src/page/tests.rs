@@ -313,8 +313,8 @@ fn open_metrics_brings_exemplars_and_start_times() {
         h_sum{instance="h:1", job="a"} 3 @1000
           since 125
         h_created{instance="h:1", job="a"} 0.125 @1000
-        x is a Counter: 
         h is a Histogram: 
+        x is a Counter: 
         Counts { scraped: 8, kept: 8, series_added: 8, stale: 0, histograms_refused: 0 }
     "#]]
     .assert_eq(&script.scrape_as(Some("application/openmetrics-text"), page));
@@ -329,13 +329,13 @@ fn classic_histograms_become_native_on_demand() {
         "{job_name: a, convert_classic_histograms_to_nhcb: true}",
         &[page],
         expect![[r#"
-        other_sum{instance="h:1", job="a"} 1 @1000
-        unknown_count{instance="h:1", job="a"} 2 @1000
-        h{a="1", instance="h:1", job="a"} schema -53 count 5 [1.0, 10.0] [(0, 2.0), (1, 0.0), (2, 3.0)] @1000 since 0
-        other is a Gauge: 
-        h is a Histogram: 
-        Counts { scraped: 3, kept: 3, series_added: 3, stale: 0, histograms_refused: 1 }
-    "#]],
+            other_sum{instance="h:1", job="a"} 1 @1000
+            unknown_count{instance="h:1", job="a"} 2 @1000
+            h{a="1", instance="h:1", job="a"} schema -53 count 5 [1.0, 10.0] [(0, 2.0), (1, 0.0), (2, 3.0)] @1000 since 0
+            h is a Histogram: 
+            other is a Gauge: 
+            Counts { scraped: 3, kept: 3, series_added: 3, stale: 0, histograms_refused: 1 }
+        "#]],
     );
     check(
         "{job_name: a, convert_classic_histograms_to_nhcb: true, native_histogram_bucket_limit: 2}",
