@@ -32,9 +32,7 @@ pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) ->
         {
             Some("timestamp at a fixed time")
         }
-        Difference::Series { only_ours, .. } if node.uses(&["count_values"]) && has_bounds(only_ours) => {
-            Some("bounds of native histograms")
-        }
+        Difference::Series { only_ours, .. } if has_bounds(only_ours) => Some("bounds of native histograms"),
         Difference::Notes { ours, theirs } => notes_class(node, ours, theirs),
         Difference::Value { .. } if node.any(&is_remainder) => Some("remainders of what is computed"),
         Difference::Value { ours, theirs, .. } if node.uses(&VARIANCES) && is_rounding(ours, theirs) => {
@@ -97,15 +95,20 @@ fn has_bounds(series: &[String]) -> bool {
     series.iter().any(|labels| labels.contains("{count:"))
 }
 
+/// A text without the part from one word to another.
+fn without(text: &str, from: &str, to: &str) -> String {
+    match text.split_once(from).map(|(before, after)| (before, after.split_once(to))) {
+        Some((before, Some((_, after)))) => format!("{before}{after}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// Warnings and infos that only one gives.
 fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'static str> {
     let nameless = |notes: &[String]| -> Vec<String> {
-        let nameless = notes.iter().map(|note| match note.split_once(" for metric name \"") {
-            Some((before, after)) => {
-                format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest))
-            }
-            None => note.clone(),
-        });
+        let nameless = notes
+            .iter()
+            .map(|note| without(&without(note, " for metric name \"", "\""), ", over ", " samples"));
         let mut nameless: Vec<String> = nameless.collect();
         nameless.sort_unstable();
         nameless.dedup();

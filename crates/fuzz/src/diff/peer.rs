@@ -40,6 +40,7 @@ impl Peer {
         std::fs::write(&config, "storage: {tsdb: {retention: {time: 100y}}}\n")?;
         let mut child = Command::new(program)
             .args(["server", "--listen=127.0.0.1:0", "--otlp-grpc=off", "--otlp-http=off", "-o", "json"])
+            .args(["--enable-feature=promql-experimental-functions"])
             .arg(format!("--config={}", config.display()))
             .arg(format!("--data={}", dir.join("eino").display()))
             .stdout(Stdio::piped())

@@ -269,7 +269,7 @@ fn to_scalar(columns: &[Column], grid: Grid) -> Vec<f64> {
 
 fn sortable(context: &Context<'_>, call: &Call, grid: Grid) -> Result<Vec<Column>, QueryError> {
     let columns = vector(context, &call.arguments[0], grid)?;
-    if context.bounds.is_range {
+    if context.bounds.is_range && context.bounds.start_ms != context.bounds.end_ms {
         context.note(call.span, Note::sort_in_range_query());
     }
     Ok(columns)
