@@ -6,7 +6,8 @@
 //! ```
 //! - Only these functions take blocks away; they hold the lock `work`. Cuts of the head add blocks under the lock
 //!   `upkeep`. Readers and writers hold neither.
-//! - Work that fails (a full disk) gives back what it has written and is tried again later, later each time.
+//! - Work that fails (a full disk) gives back what it has written and is tried again later, later each time. An expired
+//!   block for whose windows the disk has no room goes without them: retention is what frees a full disk.
 //! - Lock order: `work`, `upkeep`.
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use eino_metrics_core::Registry;
 use log::{Log, LogConfig};
 use model::{LabelSet, Matcher, MetricKind, SampleColumns, TimeRange};
+use tracing::warn;
 
 use crate::block::{Held, NewBlock, Resolution};
 use crate::columns::tidy_up;
@@ -38,10 +40,20 @@ const FORGET_PAGES_AFTER: Duration = Duration::from_secs(600);
 #[derive(Default)]
 pub(crate) struct WorkAtHand {
     current: Option<(Rewrite, Why)>,
+    /// The expired blocks that it replaces.
+    expiring: Vec<Held>,
     failures: u32,
     /// Not before this time of the monotonic clock.
     next_try: Duration,
     last_forget: Duration,
+}
+
+impl WorkAtHand {
+    /// Lets go of what is unfinished.
+    fn forget(&mut self) {
+        self.current = None;
+        self.expiring.clear();
+    }
 }
 
 impl Tsdb {
@@ -56,7 +68,7 @@ impl Tsdb {
     pub fn delete_series(&self, selectors: &[Vec<Matcher>], range_ms: TimeRange) -> Result<(), Error> {
         let mut work = self.work();
         // It reads blocks as they were before.
-        work.current = None;
+        work.forget();
         let _no_cut = self.flush_and_hold()?;
         let up_to = self.blocks.last_id();
         let tombstones = selectors.iter();
@@ -72,7 +84,7 @@ impl Tsdb {
     /// [`Error::Io`]; what was rewritten until then stays so.
     pub fn clean_tombstones(&self) -> Result<(), Error> {
         let mut work = self.work();
-        work.current = None;
+        work.forget();
         for held in self.blocks.state().blocks.iter().filter(|held| !held.deleted.is_empty()) {
             let sources = std::slice::from_ref(held);
             let mut rewrite = Rewrite::start(&self.blocks, sources, held.block.resolution(), no_nature())?;
@@ -137,9 +149,14 @@ impl Tsdb {
             return Ok(());
         }
         let done = self.step(&mut work);
-        if done.is_err() {
+        if let Err(error) = &done {
             self.metrics.rewrite_failures.inc();
             work.current = None;
+            let expired = std::mem::take(&mut work.expiring);
+            if is_disk_full(error) && !expired.is_empty() {
+                warn!(blocks = expired.len(), "expired blocks deleted without windows: the disk is full");
+                self.expire(&expired)?;
+            }
             let pause = PAUSE_MIN.saturating_mul(1 << work.failures.min(16)).min(PAUSE_MAX);
             work.next_try = now.saturating_add(pause);
             work.failures += 1;
@@ -151,12 +168,12 @@ impl Tsdb {
 
     /// Lets go of unfinished work.
     pub(crate) fn drop_work(&self) {
-        self.work().current = None;
+        self.work().forget();
     }
 
     fn step(&self, work: &mut WorkAtHand) -> Result<(), Error> {
         if work.current.is_none() {
-            work.current = self.next_work()?;
+            work.current = self.next_work(&mut work.expiring)?;
         }
         let Some((rewrite, _)) = &mut work.current else { return Ok(()) };
         if !rewrite.step(self.config.merge_bytes_per_call)? {
@@ -164,6 +181,7 @@ impl Tsdb {
         }
         let Some((rewrite, why)) = work.current.take() else { return Ok(()) };
         rewrite.commit(&self.blocks, &self.metrics)?;
+        work.expiring.clear();
         match why {
             Why::Merge => self.metrics.merges.inc(),
             Why::Repair => self.metrics.blocks_repaired.inc(),
@@ -176,7 +194,7 @@ impl Tsdb {
     }
 
     /// Removes what is to be removed and answers what is to be rewritten next.
-    fn next_work(&self) -> Result<Option<(Rewrite, Why)>, Error> {
+    fn next_work(&self, expiring: &mut Vec<Held>) -> Result<Option<(Rewrite, Why)>, Error> {
         loop {
             let situation = Situation {
                 config: &self.config,
@@ -185,16 +203,22 @@ impl Tsdb {
             };
             match situation.next(&self.blocks.state()) {
                 None => return Ok(None),
-                Some(Work::Remove(gone)) => {
-                    self.metrics.blocks_expired.add(gone.len() as u64);
-                    self.blocks.remove(&gone, &self.metrics);
-                    self.forget_tombstones()?;
-                }
+                Some(Work::Remove(gone)) => self.expire(&gone)?,
                 Some(Work::Rewrite { sources, to, why }) => {
+                    expiring.clear();
+                    if why == Why::Expired {
+                        expiring.clone_from(&sources);
+                    }
                     return self.start(&sources, to).map(|rewrite| Some((rewrite, why)));
                 }
             }
         }
+    }
+
+    fn expire(&self, gone: &[Held]) -> Result<(), Error> {
+        self.metrics.blocks_expired.add(gone.len() as u64);
+        self.blocks.remove(gone, &self.metrics);
+        self.forget_tombstones()
     }
 
     fn start(&self, sources: &[Held], to: Resolution) -> Result<Rewrite, Error> {
@@ -235,6 +259,11 @@ impl Tsdb {
     fn work(&self) -> MutexGuard<'_, WorkAtHand> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_disk_full(error: &Error) -> bool {
+    let full = [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded];
+    matches!(error, Error::Io { source, .. } if full.contains(&source.kind()))
 }
 
 fn no_nature() -> NatureOf {

@@ -109,3 +109,36 @@ impl Directory {
         Ok(directory)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decode_of_encode_is_the_directory() {
+        let page = |offset, bytes| PagePlace { offset, bytes, raw_bytes: 900, sum: 7 };
+        let label = |name: &str, offset, bytes| LabelPlace {
+            name: name.into(),
+            offset,
+            values: 3,
+            dictionary_bytes: 20,
+            bytes,
+            sum: 9,
+        };
+        let directory = Directory {
+            pages: vec![page(1_000, 50), page(1_050, 300)],
+            labels: vec![label("__name__", 1_350, 40), label("job", 1_390, 10)],
+            sources: vec!["00000001-00000002".into(), "00000003".into()],
+        };
+        assert_eq!(Directory::decode(&directory.encode()), Ok(directory));
+        assert_eq!(Directory::decode(&Directory::default().encode()), Ok(Directory::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes: Vec<u8>) {
+            let _refused_or_not = Directory::decode(&bytes).is_err();
+        }
+    }
+}

@@ -351,6 +351,21 @@ fn downsampled_samples_answer_when_raw_ones_are_gone() {
 }
 
 #[test]
+fn expired_blocks_go_without_windows_when_the_disk_is_full() {
+    let sim = SimDisk::new();
+    let store = try_open(downsampling(&sim.disk()), NOW_MS).unwrap();
+    store.append(0, &counter());
+    store.db.flush().unwrap();
+    let used = sim.used_bytes();
+    sim.set_capacity(Some(used + 10));
+    store.clock.advance(Duration::from_secs(2 * 3600 + 1));
+    assert!(store.db.maintain().is_err());
+    assert!(store.db.blocks().is_empty() && sim.used_bytes() < used, "retention frees the disk");
+    assert!(store.metric("eino_tsdb_blocks_expired_total 1"));
+    assert!(store.metric("eino_tsdb_blocks_downsampled_total 0"));
+}
+
+#[test]
 fn windows_merge_with_windows_and_not_with_raw_samples() {
     let sim = SimDisk::new();
     let store = try_open(downsampling(&sim.disk()), NOW_MS).unwrap();
