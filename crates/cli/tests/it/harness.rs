@@ -29,9 +29,14 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// A server on free ports with an empty data directory; `config` is the text of its configuration file.
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_config_with(config, &[])
+    }
+
+    /// As [`start`](Self::start), with more arguments.
+    pub(crate) fn start_config_with(config: &str, arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().expect("temporary directory");
         std::fs::write(temporary.path().join("eino.yaml"), config).expect("configuration is written");
-        let mut server = Self::start_in(temporary.path());
+        let mut server = Self::start_with(temporary.path(), arguments);
         server._temporary = Some(temporary);
         server
     }
@@ -100,6 +105,11 @@ impl TestServer {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         (self.child.wait().expect("the process ends"), started.elapsed())
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("the process ends")
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -8,6 +8,7 @@ mod bad_input;
 mod clients;
 mod crash;
 mod demo;
+mod lifecycle;
 mod prometheus_peer;
 mod query;
 mod remote_peers;
