@@ -18,6 +18,7 @@ use tsdb::{Tsdb, TsdbConfig};
 const BATCH: usize = 10_000;
 const THREADS: usize = 4;
 const STEP_MS: i64 = 15_000;
+const LATEST_ROUNDS: usize = 10;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>().unwrap());
@@ -42,6 +43,7 @@ fn main() {
                 .map(|from| batch(&labels, &mut state, &mut rng, from, start_ms + round as i64 * STEP_MS))
                 .collect();
             building += cpu_time() - before;
+            db.maintain().unwrap();
             std::thread::scope(|scope| {
                 for thread in 0..THREADS {
                     let (db, batches) = (&db, &batches);
@@ -66,12 +68,14 @@ fn main() {
         drop(open());
     });
     println!(
-        "open, replaying all: {:.2} s wall, {:.3} us CPU per sample",
+        "open, snapshot and end of the log: {:.3} s wall, {:.2} s CPU",
         wall.as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / total
+        cpu.as_secs_f64()
     );
     let db = open();
-    read(&clock, &db, "head", total);
+    read(&clock, &db, "head, first", total);
+    read(&clock, &db, "head, again", total);
+    latest(&clock, &db);
     let (wall, cpu) = measure(&clock, || db.flush().unwrap());
     println!("flush: {:.2} s wall, {:.2} s CPU", wall.as_secs_f64(), cpu.as_secs_f64());
     let status = db.status();
@@ -148,6 +152,23 @@ fn read(clock: &Clock, db: &Tsdb, what: &str, total: f64) {
         select.as_secs_f64() * 1e3,
         reading.as_secs_f64() * 1e9 / total
     );
+}
+
+/// What an instant query over all series asks: the newest sample of each, and a label to group by.
+fn latest(clock: &Clock, db: &Tsdb) {
+    let all = [Matcher::new("__name__", MatchOp::Regex, ".+").unwrap()];
+    let range_ms = TimeRange::new(clock.unix_ms() - 300_000, clock.unix_ms() + 1);
+    let mut count = 0;
+    let (_, cpu) = measure(clock, || {
+        for _ in 0..LATEST_ROUNDS {
+            let set = db.select(&all, range_ms).unwrap();
+            let jobs = set.label_ids("job");
+            assert_eq!(jobs.ids.len(), set.len());
+            count += (0..set.len()).filter(|index| set.read_latest(*index).unwrap().is_some()).count();
+        }
+    });
+    let ms = cpu.as_secs_f64() * 1e3 / LATEST_ROUNDS as f64;
+    println!("head: newest samples of {} series by job {ms:.1} ms CPU", count / LATEST_ROUNDS);
 }
 
 /// Wall and CPU time of `work`.

@@ -96,9 +96,10 @@ impl Pairs {
     pub(crate) fn are(&self, ids: &[PairId], labels: &[u8]) -> bool {
         let mut rest = labels;
         for &id in ids {
-            match rest.strip_prefix(self.bytes(id)) {
-                Some(after) => rest = after,
-                None => return false,
+            let pair = self.bytes(id);
+            match rest.split_at_checked(pair.len()) {
+                Some((start, after)) if is_same(start, pair) => rest = after,
+                _ => return false,
             }
         }
         rest.is_empty()
@@ -133,6 +134,20 @@ impl Pairs {
             Some((left, right)) => strings(self.bytes(*left)).cmp(&strings(self.bytes(*right))),
         }
     }
+}
+
+/// Whether two strings of one length are the same: `left == right` in a way that compiles to a few loads. Pairs have 10
+/// to 40 bytes, for which calling `memcmp` costs more than comparing: a quarter of the ingest's CPU was there.
+#[inline]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk::<16>()) {
+        let chunks = left.as_chunks::<16>().0.iter().zip(right.as_chunks::<16>().0);
+        return left_end == right_end && chunks.into_iter().all(|(left, right)| left == right);
+    }
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        return left_end == right_end && left.first_chunk::<8>() == right.first_chunk::<8>();
+    }
+    left.iter().zip(right).all(|(left, right)| left == right)
 }
 
 fn strings(pair: &[u8]) -> (&[u8], &[u8]) {
