@@ -84,7 +84,11 @@ impl StoreAdmin for Stores {
             ulid: block.name,
             min_time: block.range_ms.start,
             max_time: block.range_ms.end,
-            stats: BlockStats { num_samples: block.samples, ..BlockStats::default() },
+            stats: BlockStats {
+                num_samples: block.samples,
+                num_series: block.series,
+                ..BlockStats::default()
+            },
             compaction: BlockCompaction { level: 1 },
             version: 1,
         };

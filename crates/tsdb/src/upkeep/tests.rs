@@ -501,6 +501,33 @@ fn a_store_of_version_3_opens() {
     }
 }
 
+/// An old block that was merged of others takes their place, and becomes part of a new one.
+#[test]
+fn old_blocks_are_merged_into_new_ones_and_their_left_overs_removed() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let blocks = dir.path().join("blocks");
+    std::fs::create_dir(&blocks).unwrap();
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/format/v1/blocks/00000001-00000001.blk");
+    for name in ["00000001-00000001.blk", "00000001-00000004.blk"] {
+        std::fs::copy(&old, blocks.join(name)).unwrap();
+    }
+    let config = TsdbConfig { dir: dir.path().to_owned(), ..config(&Disk::real()) };
+    let store = try_open(config, NOW_MS + 2 * HOUR_MS).unwrap();
+    let names = || store.db.blocks().into_iter().map(|block| block.name).collect::<Vec<_>>();
+    assert_eq!(names(), ["00000001-00000004"]);
+    assert!(!blocks.join("00000001-00000001.blk").exists());
+    let mut want = store.dump();
+    for number in 0..3_u8 {
+        let ts_ms = NOW_MS + HOUR_MS + i64::from(number);
+        store.append(number, &[(ts_ms, 1.0)]);
+        want.insert(series(number), [(ts_ms, 1.0_f64.to_bits())].into());
+        store.db.flush().unwrap();
+    }
+    store.rest();
+    assert_eq!((names(), store.dump()), (vec!["00000008".to_owned()], want));
+    assert_eq!(std::fs::read_dir(&blocks).unwrap().count(), 1);
+}
+
 fn block_files(disk: &Disk) -> Vec<PathBuf> {
     let files = disk.list(&Path::new(DIR).join("blocks")).unwrap();
     files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "blk")).collect()
