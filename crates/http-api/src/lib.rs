@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  /api/v1/*          Prometheus               prometheus/
-//!  /api/v1/write      remote write 1.0         ingest/remote_write.rs
+//!  /api/v1/write      remote write 1.0, 2.0    ingest/remote_write.rs
 //!  /api/v1/read       remote read              remote_read.rs
 //!  /v1/*, gRPC 4317   OTLP                     ingest/otlp.rs, ingest/grpc.rs
 //!  /jaeger/api/*      Jaeger's query JSON      jaeger.rs
