@@ -12,7 +12,7 @@ use super::aggregate_histograms::HistogramFold;
 use super::column::{Column, Grid, METADATA_LABELS, Map};
 use super::context::Context;
 use super::fold::Fold;
-use super::{eval, rank};
+use super::{eval, instant_groups, rank};
 use crate::ast::{Aggregate, Span};
 use crate::error::QueryError;
 
@@ -25,6 +25,9 @@ pub(crate) fn eval(
 ) -> Result<Vec<Column>, QueryError> {
     if Fold::new(node.op, 0).is_none() {
         return rank::eval(context, node, span, grid);
+    }
+    if let Some(selector) = instant_groups::selector_of(context, node, grid) {
+        return instant_groups::eval(context, node, selector, grid);
     }
     let mut groups = Groups::default();
     let mut folds: Vec<Fold> = Vec::new();

@@ -105,6 +105,16 @@ impl Column {
         Self { labels, drop_name, values: steps.values, histograms: steps.histograms }
     }
 
+    /// A column of one step, for a series that keeps its name.
+    pub(crate) fn of(labels: LabelSet, sample: SampleValue) -> Self {
+        match sample {
+            SampleValue::Float(value) => Self::floats(labels, false, vec![value]),
+            SampleValue::Histogram(histogram) => {
+                Self { labels, drop_name: false, values: vec![absent()], histograms: vec![Some(histogram)] }
+            }
+        }
+    }
+
     /// The sample of a step.
     #[inline]
     pub(crate) fn at(&self, step: usize) -> Option<Cell<'_>> {

@@ -25,6 +25,7 @@ mod histogram;
 mod histogram_call;
 mod histogram_sum;
 mod info;
+mod instant_groups;
 mod invariant;
 mod labels;
 pub(crate) mod math;

@@ -155,6 +155,7 @@ impl<'e> RangeArgument<'e> {
                     let rate = whole_series::rate_kind(function);
                     let shape = WindowShape { grid, shift, range_ms: self.range_ms, rate };
                     let windows = cache.windows(shape, &samples.ts_ms);
+                    windows.count_samples(&context.queryable);
                     whole_series::values(function, self.range_ms, windows, &samples.values)
                 }
                 _ => slide(context, samples, grid, shift, self.range_ms, function.floats)?,

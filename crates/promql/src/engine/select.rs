@@ -8,12 +8,14 @@
 //! few series have, take a path of their own.
 
 use model::{
-    Aggregate, HistogramSample, LabelSet, Matcher, SampleColumns, SeriesSet, TimeRange, is_stale_nan,
+    Aggregate, HistogramSample, LabelSet, LatestSample, Matcher, SampleColumns, SeriesSet, TimeRange,
+    is_stale_nan,
 };
 
 use super::column::{Column, Grid, Steps, absent};
 use super::context::{Context, Shift};
 use super::eval::Sink;
+use super::tracer::histogram_samples;
 use super::{parallel, smoothed, statistics_only};
 use crate::ast::{Extension, Selector, Span};
 use crate::error::QueryError;
@@ -59,6 +61,12 @@ pub(crate) fn instant(
         return each_series(context, &selector.matchers, ahead, Aggregate::Samples, &compute, sink);
     }
     let detects_resets = context.is_statistics_only(span);
+    if grid.count == 1 && pick == Pick::Value && !detects_resets {
+        let set = select(context, &selector.matchers, range)?;
+        return each_latest(context, set.as_ref(), &mut |index, latest| {
+            sink(Column::of(set.labels(index).clone(), latest))
+        });
+    }
     let compute = |_: &LabelSet, samples: &mut SampleColumns| {
         if detects_resets {
             statistics_only::detect_resets(samples);
@@ -75,6 +83,35 @@ pub(crate) fn instant(
         Ok(steps)
     };
     each_series(context, &selector.matchers, range, Aggregate::Samples, &compute, sink)
+}
+
+/// The latest sample of each series of a selection that reaches back as far as an instant selector looks, at one step.
+/// Whole chunks need not be decoded for it.
+pub(super) fn each_latest(
+    context: &Context<'_>,
+    set: &dyn SeriesSet,
+    sink: &mut dyn FnMut(usize, SampleValue) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    for index in 0..set.len() {
+        if index.is_multiple_of(16) {
+            context.check_running()?;
+        }
+        let latest = match set.read_latest(index)? {
+            Some(LatestSample::Float { value, .. }) if !is_stale_nan(value) => SampleValue::Float(value),
+            Some(LatestSample::Histogram(sample)) if !sample.histogram.is_stale() => {
+                SampleValue::Histogram(sample.histogram)
+            }
+            _ => continue,
+        };
+        context.count_samples(1)?;
+        let weight = match &latest {
+            SampleValue::Float(_) => 1,
+            SampleValue::Histogram(histogram) => histogram_samples(histogram),
+        };
+        context.queryable.add(0, weight);
+        sink(index, latest)?;
+    }
+    Ok(())
 }
 
 /// Milliseconds to seconds.
@@ -196,6 +233,19 @@ pub(super) fn read_series(
     context.count_samples(samples.len())
 }
 
+/// The series of a selection, within the limit.
+pub(super) fn select(
+    context: &Context<'_>,
+    matchers: &[Matcher],
+    range: TimeRange,
+) -> Result<Box<dyn SeriesSet>, QueryError> {
+    context.check_running()?;
+    let set = context.source.select(matchers, range)?;
+    context.count_series(set.len())?;
+    context.note_source(set.infos());
+    Ok(set)
+}
+
 /// Reads every selected series, computes its column and hands it on, in the order of the selection.
 pub(super) fn each_series(
     context: &Context<'_>,
@@ -205,10 +255,7 @@ pub(super) fn each_series(
     compute: Compute<'_>,
     sink: Sink<'_>,
 ) -> Result<(), QueryError> {
-    context.check_running()?;
-    let set = context.source.select(matchers, range)?;
-    context.count_series(set.len())?;
-    context.note_source(set.infos());
+    let set = select(context, matchers, range)?;
     let threads = context.config.threads_max;
     if threads > 1 && set.len() >= PARALLEL_SERIES_MIN {
         return each_series_parallel(context, set.as_ref(), aggregate, compute, threads, sink);

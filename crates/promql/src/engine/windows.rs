@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use super::column::{Grid, Map};
 use super::context::Shift;
 use super::rate::{self, RateKind, RateStep};
+use super::tracer::Queryable;
 
 /// The windows of one query over one column of times.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Windows {
     pub(super) bounds: Vec<WindowBounds>,
     /// One per step, when a rate was asked for.
     pub(super) rates: Vec<RateStep>,
+    /// Samples of all windows together.
+    samples: u64,
 }
 
 /// The samples of one window: `low..high`, none when both are the same.
@@ -63,6 +66,7 @@ impl Windows {
                 low += 1;
             }
             let position = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+            windows.samples += (high - low) as u64;
             windows.bounds.push(WindowBounds { low: position(low), high: position(high) });
             if let Some(kind) = shape.rate {
                 let range = (start_ms, end_ms);
@@ -70,6 +74,16 @@ impl Windows {
             }
         }
         windows
+    }
+
+    /// Tells how many samples each step sees.
+    pub(super) fn count_samples(&self, queryable: &Queryable) {
+        if !queryable.is_per_step() {
+            return queryable.add(0, self.samples);
+        }
+        for (step, bounds) in self.bounds.iter().enumerate() {
+            queryable.add(step, u64::from(bounds.high - bounds.low));
+        }
     }
 
     fn cost(&self) -> usize {
