@@ -28,6 +28,8 @@ const CUT_PAUSE: Duration = Duration::from_secs(600);
 /// Metadata is logged in records of so many families.
 pub(crate) const METADATA_RECORD_FAMILIES: usize = 1_000;
 
+/// A segment says once what its series are called: the names of a million take 150 MB.
+const SEGMENT_BYTES: u64 = 1 << 30;
 /// Idle series leave early only when there are so many of them, and when they are one in so many.
 const IDLE_SERIES_MIN: u64 = 1_000;
 const IDLE_SHARE: u64 = 10;
@@ -58,6 +60,8 @@ struct SnapshotState {
     bytes: u64,
     /// Length of the log when it was written.
     log_bytes: u64,
+    /// What of it said what series are called.
+    defined_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +117,7 @@ impl Tsdb {
         let log_config = LogConfig {
             sync: config.sync,
             disk: config.disk.clone(),
+            segment_bytes: SEGMENT_BYTES,
             ..LogConfig::new(config.dir.join("wal"))
         };
         let mut exemplars = Exemplars::new(config.exemplars_max);
@@ -160,7 +165,11 @@ impl Tsdb {
             work: Mutex::default(),
             upkeep: Mutex::new(Upkeep { last_cut: clock.monotonic(), ..Upkeep::default() }),
             log_bytes_at_cut: AtomicU64::new(0),
-            snapshot: Mutex::new(SnapshotState { bytes: loaded.bytes, log_bytes: snapshot_log_bytes }),
+            snapshot: Mutex::new(SnapshotState {
+                bytes: loaded.bytes,
+                log_bytes: snapshot_log_bytes,
+                defined_bytes: 0,
+            }),
             metadata: RwLock::new(metadata),
             exemplars: Mutex::new(exemplars),
             config,
@@ -291,6 +300,7 @@ impl Tsdb {
 
     fn try_cut(&self) -> Result<(), Error> {
         let segment = self.log.rotate()?;
+        let defined_bytes = self.head.defined_bytes();
         let families: Vec<_> = self.read_metadata().values().cloned().collect();
         self.log_metadata(&families)?;
         self.log_exemplars(&self.log)?;
@@ -298,7 +308,7 @@ impl Tsdb {
         self.write_block(&frozen)?;
         drop(frozen);
         remove_snapshots_before(&self.config.disk, &self.config.dir, segment)?;
-        *self.snapshot_state() = SnapshotState::default();
+        *self.snapshot_state() = SnapshotState { defined_bytes, ..SnapshotState::default() };
         self.metrics.series_removed.add(self.head.thaw(Cut::Everything));
         self.metrics.head_series.set(self.head.status().series as f64);
         self.metrics.cuts.inc();
@@ -351,8 +361,11 @@ impl Tsdb {
     }
 
     fn snapshot_if_due(&self, upkeep: &mut Upkeep) -> Result<(), Error> {
-        let SnapshotState { bytes, log_bytes } = *self.snapshot_state();
-        let grown_by = self.log.disk_bytes()?.saturating_sub(log_bytes);
+        let SnapshotState { bytes, log_bytes, defined_bytes } = *self.snapshot_state();
+        // Each new segment says again what its series are called. If that counted, every snapshot of a head with many
+        // series would soon bring about the next one.
+        let defined_by = self.head.defined_bytes().saturating_sub(defined_bytes);
+        let grown_by = self.log.disk_bytes()?.saturating_sub(log_bytes).saturating_sub(defined_by);
         if grown_by < self.config.snapshot_log_bytes.max(bytes / 2) {
             Ok(())
         } else {
@@ -366,6 +379,7 @@ impl Tsdb {
         let start = self.clock.monotonic();
         let segment = self.log.rotate()?;
         let log_bytes = self.log.disk_bytes()?;
+        let defined_bytes = self.head.defined_bytes();
         let mut records = Vec::new();
         let families: Vec<_> = self.read_metadata().values().cloned().collect();
         for families in families.chunks(METADATA_RECORD_FAMILIES) {
@@ -377,7 +391,7 @@ impl Tsdb {
         }
         let written = snapshot::write(&self.config.disk, &self.config.dir, segment, &self.head, &records);
         let bytes = written.inspect_err(|_error| self.metrics.snapshot_failures.inc())?;
-        *self.snapshot_state() = SnapshotState { bytes, log_bytes };
+        *self.snapshot_state() = SnapshotState { bytes, log_bytes, defined_bytes };
         self.metrics.snapshots.inc();
         self.metrics.snapshot_bytes.set(bytes as f64);
         let took = self.clock.monotonic().saturating_sub(start);

@@ -57,6 +57,8 @@ pub(crate) struct Head {
     births: AtomicU64,
     series: AtomicU64,
     samples: AtomicU64,
+    /// Bytes of the log that say what series are called.
+    defined_bytes: AtomicU64,
     oldest_ms: AtomicI64,
     newest_ms: AtomicI64,
     /// Where the next batch starts, so that concurrent batches do not follow each other from lock to lock.
@@ -99,6 +101,7 @@ impl Head {
             births: AtomicU64::new(0),
             series: AtomicU64::new(0),
             samples: AtomicU64::new(0),
+            defined_bytes: AtomicU64::new(0),
             oldest_ms: AtomicI64::new(i64::MAX),
             newest_ms: AtomicI64::new(i64::MIN),
             next_start: AtomicU64::new(0),
@@ -113,6 +116,11 @@ impl Head {
             samples: self.samples.load(Ordering::Relaxed),
             times_ms: (oldest_ms <= newest_ms).then_some((oldest_ms, newest_ms)),
         }
+    }
+
+    /// Bytes that went to the log since the start to say what series are called.
+    pub(crate) fn defined_bytes(&self) -> u64 {
+        self.defined_bytes.load(Ordering::Relaxed)
     }
 
     /// Names of series, for questions about names and values.

@@ -29,6 +29,10 @@ const START: u8 = 8;
 
 /// Exponents above are rare, and trying all of them costs.
 const EXPONENT_MAX: u8 = 6;
+/// Few samples take more.
+const SAMPLE_BYTES: usize = 8;
+/// Memory grows by this.
+const GROWTH_BYTES: usize = 32;
 /// No exponent is known.
 const NONE: u8 = u8::MAX;
 
@@ -90,6 +94,10 @@ impl Tail {
         let before = if self.is_empty() { Sample::default() } else { self.last };
         let step_ms = sample.ts_ms.wrapping_sub(before.ts_ms) as u64;
         let mut tag = 0;
+        if self.bytes.capacity() - self.bytes.len() < SAMPLE_BYTES {
+            // Doubling would leave a third of the memory of a million short tails unused.
+            self.bytes.reserve_exact(GROWTH_BYTES);
+        }
         let tag_at = self.bytes.len();
         self.bytes.push(0);
         if step_ms != u64::from(self.step_ms) {

@@ -1,5 +1,7 @@
 //! From accepted samples to log records.
 
+use std::sync::atomic::Ordering;
+
 use log::{Log, SegmentId};
 
 use super::record::{Definitions, Logged, LoggedHistograms, put_histograms, put_samples};
@@ -90,6 +92,7 @@ impl Head {
                 break;
             }
         }
+        self.defined_bytes.fetch_add(definitions.len() as u64, Ordering::Relaxed);
         (count, definitions)
     }
 }
