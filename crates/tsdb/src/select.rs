@@ -135,6 +135,31 @@ impl Selection {
         Some((first, last))
     }
 
+    /// The newest sample of a series that is in one block and nowhere else, if the block can say it without decoding.
+    fn latest_in_block(&self, part: u32) -> Result<Option<LatestSample>, Error> {
+        let Some(part) = self.parts.get(part as usize) else { return Ok(None) };
+        let Some(selecting) = self.blocks.get(part.block as usize) else { return Ok(None) };
+        let Held { block, deleted } = &selecting.held;
+        let page = selecting.pages.get(part.page as usize);
+        let series = page.and_then(|page| page.series.get(part.id as usize % PAGE_SERIES));
+        match page.zip(series) {
+            Some((page, series)) if deleted.is_empty() && block.resolution() == Resolution::Raw => {
+                block.latest(page, series, self.range_ms)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The values of a label when all series are of one block and none is in the head.
+    fn label_ids_of_block(&self, name: &str) -> Result<Option<LabelIds>, Error> {
+        let ([selecting], true) = (self.blocks.as_slice(), self.head.len() == 0) else { return Ok(None) };
+        if self.parts.len() != self.series.len() {
+            return Ok(None);
+        }
+        let ids: Vec<u32> = self.parts.iter().map(|part| part.id).collect();
+        selecting.held.block.label_ids(name, &ids)
+    }
+
     fn read_part(&self, part: &Part, aggregate: Aggregate, out: &mut SampleColumns) -> Result<(), Error> {
         let Some(selecting) = self.blocks.get(part.block as usize) else { return Ok(()) };
         let page = selecting.pages.get(part.page as usize);
@@ -199,10 +224,14 @@ impl SeriesSet for Selection {
     }
 
     fn read_latest(&self, index: usize) -> Result<Option<LatestSample>, SourceError> {
-        let selected = self.series.get(index).filter(|selected| selected.in_blocks.is_none());
-        let in_head = selected.and_then(|selected| selected.in_head);
-        if let Some(latest) = in_head.and_then(|position| self.head.latest(position as usize)) {
-            return Ok(Some(latest));
+        let Some(selected) = self.series.get(index) else { return Ok(None) };
+        let latest = match (selected.in_blocks, selected.in_head) {
+            (None, Some(position)) => self.head.latest(position as usize),
+            (Some((first, last)), None) if first == last => self.latest_in_block(first)?,
+            _ => None,
+        };
+        if latest.is_some() {
+            return Ok(latest);
         }
         let mut columns = SampleColumns::default();
         self.read(index, &mut columns)?;
@@ -212,6 +241,9 @@ impl SeriesSet for Selection {
     fn label_ids(&self, name: &str) -> LabelIds {
         if self.blocks.is_empty() {
             return self.head.label_ids(name);
+        }
+        if let Ok(Some(ids)) = self.label_ids_of_block(name) {
+            return ids;
         }
         LabelIds::of((0..self.len()).map(|index| self.labels(index).get(name).unwrap_or_default()))
     }

@@ -117,6 +117,11 @@ impl<'b> Section<'b> {
         Some(Self { dictionary, restarts, postings })
     }
 
+    /// How many values there are, up to 15 more.
+    pub(super) fn values_about(self) -> usize {
+        self.restarts.len() / 4 * RESTART_EVERY
+    }
+
     /// All values, ascending.
     pub(super) fn values(self) -> Values<'b> {
         Values::new(self, 0)

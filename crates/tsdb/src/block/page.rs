@@ -70,6 +70,10 @@ impl ChunkKind {
         Self(kind | column << Self::COLUMN_SHIFT)
     }
 
+    pub(crate) fn is_floats(self) -> bool {
+        self.0 & Self::HISTOGRAMS == 0
+    }
+
     pub(crate) fn column(self) -> u8 {
         self.0 >> Self::COLUMN_SHIFT
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::{Disk, Map};
-use model::{Matcher, SampleColumns, TimeRange};
+use model::{LabelIds, LatestSample, Matcher, SampleColumns, TimeRange};
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::cache::{PageBudget, PageCache};
@@ -14,7 +14,7 @@ use super::directory::{Directory, LabelPlace, PagePlace};
 use super::footer::{FOOTER_BYTES, Footer};
 use super::labels::Section;
 use super::old::OldIndex;
-use super::page::{PAGE_SERIES, Page, PageSeries};
+use super::page::{ChunkEntry, PAGE_SERIES, Page, PageSeries};
 use super::{HEADER_BYTES, MAGIC, Resolution, VERSION, header};
 use crate::index::{Places, Test};
 use crate::{Error, chunk};
@@ -227,6 +227,42 @@ impl Block {
         Ok(())
     }
 
+    /// The values of one label of `series`, ascending ids of this block, off its postings; `None` when looking at the
+    /// labels of each series takes less, and for a block whose index is of an older format.
+    pub(crate) fn label_ids(&self, name: &str, series: &[u32]) -> Result<Option<LabelIds>, Error> {
+        if matches!(self.index, Index::Old(_)) {
+            return Ok(None);
+        }
+        let mut ids = LabelIds { ids: vec![0; series.len()], values: vec!["".into()] };
+        let Some(section) = self.section(name)? else { return Ok(Some(ids)) };
+        let wanted = RoaringBitmap::from_sorted_iter(series.iter().copied()).ok();
+        let Some(wanted) = wanted.filter(|_| section.values_about() < series.len() / 4) else {
+            return Ok(None);
+        };
+        let mut positions = vec![0_u32; series.last().map_or(0, |last| *last as usize + 1)];
+        for (position, id) in (0..).zip(series) {
+            if let Some(slot) = positions.get_mut(*id as usize) {
+                *slot = position;
+            }
+        }
+        let mut values = section.values();
+        while self.sound(values.next())? {
+            let with_value = self.sound(values.postings())? & &wanted;
+            if with_value.is_empty() {
+                continue;
+            }
+            let number = ids.values.len() as u32;
+            ids.values.push(self.sound(values.text())?.into());
+            for id in with_value {
+                let position = positions.get(id as usize).map_or(0, |position| *position as usize);
+                if let Some(slot) = ids.ids.get_mut(position) {
+                    *slot = number;
+                }
+            }
+        }
+        Ok(Some(ids))
+    }
+
     pub(crate) fn page_count(&self) -> usize {
         usize::try_from(self.footer.series).unwrap_or(usize::MAX).div_ceil(PAGE_SERIES)
     }
@@ -252,6 +288,36 @@ impl Block {
         }
     }
 
+    /// The newest sample of the series in `range_ms`, when its chunks hold floats alone; `None` when that needs them
+    /// decoded.
+    pub(crate) fn latest(
+        &self,
+        page: &Page,
+        series: &PageSeries,
+        range_ms: TimeRange,
+    ) -> Result<Option<LatestSample>, Error> {
+        let chunks = page.chunks_of(series);
+        let bytes = self.samples_of(series, chunks)?;
+        let is_plain = chunks.iter().all(|chunk| chunk.kind.is_floats() && chunk.kind.column() == 0);
+        let newest = chunks.iter().rposition(|chunk| chunk.min_ms < range_ms.end);
+        let Some(newest) = newest.filter(|_| is_plain) else { return Ok(None) };
+        let start: usize = chunks.iter().take(newest).map(|chunk| chunk.bytes as usize).sum();
+        let chunk = bytes.get(start..).unwrap_or_default();
+        let found = chunk::latest_float(chunk, range_ms.end).map_err(|error| error.to_string());
+        let found = self.sound(found)?.filter(|(ts_ms, _)| range_ms.start <= *ts_ms);
+        Ok(found.map(|(ts_ms, value)| LatestSample::Float { ts_ms, value }))
+    }
+
+    /// The chunks of a series, whose checksum is right.
+    fn samples_of(&self, series: &PageSeries, chunks: &[ChunkEntry]) -> Result<&[u8], Error> {
+        let len: u64 = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
+        let bytes = self.sound(self.slice(series.offset, len))?;
+        if crc32c::crc32c(bytes) != series.sum {
+            return self.sound(Err(format!("checksum of the samples of {} is wrong", series.labels)));
+        }
+        Ok(bytes)
+    }
+
     /// Appends the samples of the chunks of `column` that overlap `range_ms`, strictly ascending. Column 0 are the
     /// samples; a downsampled block has more.
     pub(crate) fn read(
@@ -263,12 +329,7 @@ impl Block {
         out: &mut SampleColumns,
     ) -> Result<(), Error> {
         let chunks = page.chunks_of(series);
-        let len: u64 = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
-        let bytes = self.sound(self.slice(series.offset, len))?;
-        if crc32c::crc32c(bytes) != series.sum {
-            return self.sound(Err(format!("checksum of the samples of {} is wrong", series.labels)));
-        }
-        let mut rest = bytes;
+        let mut rest = self.samples_of(series, chunks)?;
         for entry in chunks {
             let (chunk, after) = rest.split_at(entry.bytes as usize);
             rest = after;

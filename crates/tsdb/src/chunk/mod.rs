@@ -91,6 +91,24 @@ pub(crate) fn decode(bytes: &[u8], out: &mut SampleColumns) -> Result<(), ChunkE
     decoded.inspect_err(|_error| out.clear())
 }
 
+/// The newest float of a chunk of floats before `end_ms`, none when all are later. Costs a third of decoding all.
+pub(crate) fn latest_float(bytes: &[u8], end_ms: i64) -> Result<Option<(i64, f64)>, ChunkError> {
+    let mut cursor = Cursor::new(bytes);
+    match kind(bytes)? {
+        Kind::Floats => {}
+        Kind::FloatsSince => drop(cursor.take(2)?),
+        Kind::Histograms => return Err(ChunkError::Invalid("no floats")),
+    }
+    let mut integers = [0; SAMPLES_MAX];
+    let (integers, _) = integers.split_at_mut(read_count(&mut cursor)?);
+    column::read(&mut cursor, integers)?;
+    let Some(index) = integers.partition_point(|ts_ms| *ts_ms < end_ms).checked_sub(1) else {
+        return Ok(None);
+    };
+    let ts_ms = integers.get(index).copied().unwrap_or_default();
+    values::read_one(&mut cursor, integers, index).map(|value| Some((ts_ms, value)))
+}
+
 fn decode_floats(
     cursor: &mut Cursor<'_>,
     has_starts: bool,

@@ -8,7 +8,7 @@ use model::{
 };
 use proptest::prelude::*;
 
-use super::{Kind, decode, encode_columns, encode_floats, kind};
+use super::{Kind, decode, encode_columns, encode_floats, kind, latest_float};
 
 const START_MS: i64 = 1_700_000_000_000;
 
@@ -276,12 +276,35 @@ proptest! {
     }
 
     #[test]
+    fn the_latest_float_is_the_last_of_those_decoded(columns in any_columns(), at: prop::sample::Index, shift in -1..2_i64) {
+        let mut bytes = Vec::new();
+        let chunks = encode_columns(&columns, &mut bytes);
+        let mut rest = bytes.as_slice();
+        for chunk in chunks {
+            let (bytes, after) = rest.split_at(chunk.bytes);
+            rest = after;
+            if kind(bytes) == Ok(Kind::Histograms) {
+                prop_assert!(latest_float(bytes, i64::MAX).is_err());
+                continue;
+            }
+            let mut all = SampleColumns::default();
+            decode(bytes, &mut all).expect("decodes");
+            let end_ms = all.ts_ms[at.index(all.ts_ms.len())] + shift;
+            let wanted = all.ts_ms.iter().zip(&all.values).take_while(|(ts_ms, _)| **ts_ms < end_ms).last();
+            let got = latest_float(bytes, end_ms).expect("decodes");
+            let in_bits = |(ts_ms, value): (i64, f64)| (ts_ms, value.to_bits());
+            prop_assert_eq!(got.map(in_bits), wanted.map(|(ts_ms, value)| (*ts_ms, value.to_bits())));
+        }
+    }
+
+    #[test]
     fn random_bytes_never_panic(mut bytes: Vec<u8>, kind in proptest::option::of(0..4_u8)) {
         if let Some(kind) = kind {
             bytes.splice(0..0, [0, kind]);
         }
         let mut out = SampleColumns::default();
         let _refused_or_not = decode(&bytes, &mut out).is_err();
+        let _refused_or_not = latest_float(&bytes, i64::MAX).is_err();
         prop_assert_eq!(out.ts_ms.len(), out.values.len());
     }
 

@@ -27,6 +27,37 @@ pub(super) fn write(values: &[f64], out: &mut Vec<u8>) {
     }
 }
 
+/// The value at `index` (below `scratch.len()`) of a column of as many values as `scratch` has places: only those
+/// before it are read, and only it becomes a float.
+pub(super) fn read_one(
+    cursor: &mut Cursor<'_>,
+    scratch: &mut [i64],
+    index: usize,
+) -> Result<f64, ChunkError> {
+    let none = ChunkError::Invalid("index out of range");
+    let exponent = cursor.u8()?;
+    if exponent == XOR {
+        let mut values = Vec::with_capacity(index + 1);
+        xor::read(cursor, index + 1, &mut values)?;
+        return values.last().copied().ok_or(none);
+    }
+    let mut exception = None;
+    for _ in 0..cursor.varint()? {
+        let at = cursor.varint()?;
+        let bits = u64::from_le_bytes(cursor.array()?);
+        if at == index as u64 {
+            exception = Some(f64::from_bits(bits));
+        }
+    }
+    if let Some(value) = exception {
+        return Ok(value);
+    }
+    column::read(cursor, scratch.get_mut(..=index).ok_or(none)?)?;
+    let mut value = Vec::with_capacity(1);
+    decimal::unscale(scratch.get(index..=index).unwrap_or_default(), exponent, &mut value)?;
+    value.last().copied().ok_or(none)
+}
+
 /// Appends as many values as `scratch` has places to `out`.
 pub(super) fn read(
     cursor: &mut Cursor<'_>,
