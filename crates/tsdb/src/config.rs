@@ -79,7 +79,7 @@ impl TsdbConfig {
             replay_threads: 4,
             idle_after: Duration::from_secs(600),
             block_span: hours(2),
-            snapshot_log_bytes: 32 << 20,
+            snapshot_log_bytes: 16 << 20,
             log_bytes_max: 2 << 30,
             merge_bytes_per_call: 64 << 20,
             index_cache_bytes_max: 256 << 20,
