@@ -102,6 +102,17 @@ fn blocks(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_cut_leaves_no_snapshot_behind() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    store.append(&labels("m", &[]), &[(NOW_MS, 1.0)]);
+    store.db.write_snapshot(&mut store.db.upkeep()).unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("head")).unwrap().count(), 1);
+    store.db.flush().unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("head")).unwrap().count(), 0, "its samples are in the block");
+}
+
+#[test]
 fn samples_are_there_before_and_after_flush_and_reopen() {
     let dir = TempDir::new().unwrap();
     let up = labels("up", &[("job", "a")]);

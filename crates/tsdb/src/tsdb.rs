@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use eino_metrics_core::Registry;
-use log::{Log, LogConfig};
+use log::{Log, LogConfig, SegmentId};
 use model::{MetricMetadata, SampleColumns, TimeRange};
 use tracing::{info, warn};
 
@@ -307,7 +307,9 @@ impl Tsdb {
         let frozen = self.head.freeze(Cut::Everything);
         self.write_block(&frozen)?;
         drop(frozen);
-        remove_snapshots_before(&self.config.disk, &self.config.dir, segment)?;
+        // One that was written right before goes on in this very segment, when nothing was logged in between.
+        let next = SegmentId(segment.0.saturating_add(1));
+        remove_snapshots_before(&self.config.disk, &self.config.dir, next)?;
         *self.snapshot_state() = SnapshotState { defined_bytes, ..SnapshotState::default() };
         self.metrics.series_removed.add(self.head.thaw(Cut::Everything));
         self.metrics.head_series.set(self.head.status().series as f64);
@@ -375,7 +377,7 @@ impl Tsdb {
 
     /// Writes the head to disk, so that a restart replays only what the log says from now on. The log stays as it is
     /// until the next cut. Holding `upkeep` keeps cuts away.
-    fn write_snapshot(&self, _upkeep: &mut Upkeep) -> Result<(), Error> {
+    pub(crate) fn write_snapshot(&self, _upkeep: &mut Upkeep) -> Result<(), Error> {
         let start = self.clock.monotonic();
         let segment = self.log.rotate()?;
         let log_bytes = self.log.disk_bytes()?;
