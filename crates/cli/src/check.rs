@@ -13,7 +13,7 @@ Examples:
   eino check config eino.yaml                also checks the rule files that it names
   eino check rules --lint rules/*.yml        duplicate rules and keys without effect fail too";
 
-/// Checks files without starting anything.
+/// Checks configuration and rule files without starting anything.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArguments {
@@ -22,7 +22,7 @@ pub(crate) struct CheckArguments {
     /// Format of the answer
     #[arg(short, long, value_enum, default_value_t, global = true)]
     output: Format,
-    /// What is legal and probably a mistake fails too
+    /// Warnings are failures, too: what is legal and probably a mistake
     #[arg(long, global = true)]
     lint: bool,
 }
@@ -32,12 +32,14 @@ enum What {
     /// Configuration files: eino.yaml or prometheus.yml, with all files that they name
     #[command(after_help = EXAMPLES)]
     Config {
+        /// Configuration files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
     /// Rule files: syntax, expressions, templates, duplicates
     #[command(after_help = EXAMPLES)]
     Rules {
+        /// Rule files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// Names that are offered.
 const OFFERED_MAX: usize = 200;
 
-/// Prints a completion script.
+/// Prints a script for your shell that completes commands, metric names and labels.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompletionsArguments {

@@ -20,10 +20,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   eino demo                                     a running shop, its bottleneck named in 30 s
-  eino server                                   UI and APIs on http://127.0.0.1:9090, OTLP on 4317 and 4318
+  eino server                                   http://127.0.0.1:9090; OTLP on 4317 and 4318
   eino server --config prometheus.yml           an unchanged Prometheus configuration
   eino trace report                             which operation to fix, and what it saves
-  eino query 'sum by (service) (rate(traces_spanmetrics_calls_total[1m]))'";
+  eino query --since 1h 'sum(up)'               a chart in the terminal
+  eino test rules tests/*.yml                   unit tests of rules";
 
 /// Observability that names the bottleneck, its cause, and the milliseconds that fixing it saves.
 #[derive(Parser)]
@@ -43,16 +44,16 @@ enum Command {
     Query(query::QueryArguments),
     /// Finds, shows and analyses traces on a server
     Trace(trace::TraceArguments),
-    /// Checks files without starting anything
+    /// Checks configuration and rule files without starting anything
     Check(check::CheckArguments),
     /// Runs unit tests of rules
     Test(test_rules::TestArguments),
-    /// Prints a script that completes commands, and metric names and labels of `eino query` from the server
+    /// Prints a script for your shell that completes commands, metric names and labels
     Completions(completions::CompletionsArguments),
     /// What may follow in a query: for the scripts of `completions`
     #[command(hide = true)]
     CompleteQuery(completions::CompleteQueryArguments),
-    /// Looks at, fills and copies the metrics store
+    /// Imports, exports, analyses and copies the metrics store
     Tsdb(tsdb_command::TsdbArguments),
     /// One service of the demo's shop
     #[command(hide = true)]

@@ -27,11 +27,11 @@ use time::When;
 const EXAMPLES: &str = "\
 Examples:
   eino query up
-  eino query 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))'
-  eino query --since 1h 'sum by (job) (rate(http_requests_total[1m]))'       a chart
+  eino query 'topk(5, rate(http_requests_total[5m]))'
+  eino query --since 1h 'sum by (job) (rate(http_requests_total[1m]))'     a chart
   eino query --start 2026-01-01T00:00:00Z --end 2026-01-01T06:00:00Z --step 1m -o csv 'sum(up)'
   eino query --time 2026-01-01T00:00:00Z -o json 'sum(up)'
-  eino query --explain 'sum(rate(http_requests_total[5m]))'                  where the time goes";
+  eino query --explain 'sum(rate(http_requests_total[5m]))'                where the time goes";
 
 /// Evaluates a PromQL query at one moment or over a range.
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) struct QueryArguments {
     /// The query
     #[arg(value_name = "PROMQL")]
     query: String,
-    /// When: Unix seconds or RFC 3339; now by default
+    /// At one moment: Unix seconds or RFC 3339; now by default
     #[arg(long, value_name = "TIME", conflicts_with_all = ["start", "end", "since", "step"])]
     time: Option<String>,
     /// Over a range: its start, Unix seconds or RFC 3339
@@ -49,13 +49,13 @@ pub(crate) struct QueryArguments {
     /// Over a range: its end; now by default
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
-    /// Over a range: how long before its end it starts, as 30m or 1h
+    /// Over a range: its length, such as 30m or 1h, up to --end
     #[arg(long, value_name = "DURATION")]
     since: Option<String>,
-    /// Between two points of a range, as 15s; about 160 points by default
+    /// Time between two points of a range, such as 15s; by default one that gives about 160 points
     #[arg(long, value_name = "DURATION")]
     step: Option<String>,
-    /// The plan: time and samples of each part of the query
+    /// Show where time and samples go, part by part, instead of the answer
     #[arg(long, conflicts_with = "output")]
     explain: bool,
     #[command(flatten)]

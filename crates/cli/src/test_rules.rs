@@ -50,10 +50,10 @@ struct RulesArguments {
     /// Files of tests
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Only tests whose name matches; may be given several times
+    /// Only tests whose name matches one of these; may be given several times
     #[arg(long, value_name = "REGEX")]
     run: Vec<String>,
-    /// Writes the results as JUnit XML too
+    /// Also writes the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Format of the answer

@@ -33,44 +33,59 @@ pub(crate) struct TraceArguments {
 #[derive(Subcommand)]
 enum Action {
     /// Which operation to fix, why, and what it saves
+    #[command(after_help = EXAMPLES)]
     Report {
         /// Unix seconds or RFC 3339; 15 minutes before the end by default
-        #[arg(long)]
+        #[arg(long, value_name = "TIME")]
         start: Option<String>,
         /// Unix seconds or RFC 3339; now by default
-        #[arg(long)]
+        #[arg(long, value_name = "TIME")]
         end: Option<String>,
     },
     /// What each operation contributed to a change between two windows
+    #[command(after_help = EXAMPLES)]
     Compare {
-        #[arg(long)]
+        /// The window before the change begins: Unix seconds or RFC 3339
+        #[arg(long, value_name = "TIME")]
         before_start: String,
-        #[arg(long)]
+        /// ... and ends
+        #[arg(long, value_name = "TIME")]
         before_end: String,
-        #[arg(long)]
+        /// The window after the change begins
+        #[arg(long, value_name = "TIME")]
         after_start: String,
-        #[arg(long)]
+        /// ... and ends
+        #[arg(long, value_name = "TIME")]
         after_end: String,
     },
     /// Newest traces that match
+    #[command(after_help = EXAMPLES)]
     Search {
-        #[arg(long)]
+        /// Traces with a span of this service
+        #[arg(long, value_name = "NAME")]
         service: Option<String>,
-        #[arg(long)]
+        /// ... and of this operation, such as "POST /orders"
+        #[arg(long, value_name = "NAME")]
         operation: Option<String>,
-        /// Attribute as KEY:VALUE; may be repeated
-        #[arg(long = "tag")]
+        /// ... and with this attribute; may be given several times
+        #[arg(long = "tag", value_name = "KEY:VALUE")]
         tags: Vec<String>,
-        /// As 100ms or 1.5s
-        #[arg(long)]
+        /// ... that took at least so long, such as 100ms or 1.5s
+        #[arg(long, value_name = "DURATION")]
         min_duration: Option<String>,
-        #[arg(long)]
+        /// ... and at most so long
+        #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
-        #[arg(long, default_value = "20")]
+        /// Most traces
+        #[arg(long, value_name = "N", default_value = "20")]
         limit: String,
     },
     /// One trace as a tree with its critical path
-    Show { trace_id: String },
+    #[command(after_help = EXAMPLES)]
+    Show {
+        /// 32 hexadecimal digits, as `eino trace search` prints them
+        trace_id: String,
+    },
 }
 
 pub(crate) async fn run(arguments: TraceArguments) -> anyhow::Result<ExitCode> {

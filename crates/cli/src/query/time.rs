@@ -35,7 +35,9 @@ impl When {
         let is_range = arguments.start.is_some() || arguments.since.is_some();
         if !is_range {
             if arguments.end.is_some() || arguments.step.is_some() {
-                bail!("--end and --step belong to a range: give its --start, or --since 1h");
+                bail!(
+                    "--end and --step belong to a range: say where it starts, with --start TIME or --since 1h"
+                );
             }
             return Ok(Self::Instant(arguments.time.clone()));
         }
@@ -56,7 +58,7 @@ impl When {
             None => default_step(end - start),
         };
         if step <= 0.0 {
-            bail!("--step must be longer than nothing");
+            bail!("--step must be more than 0");
         }
         Ok(Self::Range { start, end, step })
     }

@@ -14,9 +14,12 @@ use crate::output::{Format, print, say};
 const EXAMPLES: &str = "\
 Examples:
   eino tsdb export --data data > all.om
-  eino tsdb export --data data --match '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z --to api.om
+  eino tsdb export --data data --match '{job=\"api\"}' --to api.om
+  eino tsdb export --data data --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z --to day.om
   eino tsdb export --data data --format parquet --to samples.parquet
-A running server's data: eino tsdb snapshot, then --data data/snapshots/NAME.";
+
+To export from a running server: eino tsdb snapshot, then --data data/snapshots/NAME.
+Neither format has a place for native histograms: they are left out and counted.";
 
 /// Writes samples, metric by metric.
 #[derive(clap::Args)]
@@ -30,10 +33,10 @@ pub(super) struct ExportArguments {
     /// Selects series, as PromQL does; may be given several times. All series by default
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// First moment: Unix seconds or RFC 3339
+    /// First moment: Unix seconds or RFC 3339; everything by default
     #[arg(long, value_name = "TIME", value_parser = parse_time_ms)]
     start: Option<i64>,
-    /// Last moment, not included
+    /// The moment before which it ends: Unix seconds or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = parse_time_ms)]
     end: Option<i64>,
     /// File to write; stdout by default

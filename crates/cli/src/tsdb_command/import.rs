@@ -16,9 +16,13 @@ use super::{DataArguments, progress};
 use crate::output::{Format, print};
 
 const EXAMPLES: &str = "\
-A PATH is a directory of Prometheus blocks (its --storage.tsdb.path, or a snapshot of it; stop Prometheus or take the
-snapshot, which also has the newest samples), one such block, or a file of OpenMetrics text whose samples have timestamps.
-Where the store has a sample already, its own stays. Samples older than the server's retention go with its next upkeep.
+A PATH is one of
+- a directory of Prometheus blocks: its --storage.tsdb.path while it is stopped, or a snapshot of it,
+  which also has the newest samples
+- one such block
+- a file of OpenMetrics text that ends with `# EOF` and whose samples have timestamps
+Where the store has a sample already, its own stays. What is older than the server's retention is
+downsampled or deleted soon after the server starts.
 
 Examples:
   eino tsdb import --data data /var/lib/prometheus/metrics2

@@ -10,9 +10,10 @@ use crate::client::{Client, ServerUrl};
 use crate::output::{Format, print};
 
 const EXAMPLES: &str = "\
-The copy is in snapshots/NAME under the server's data directory and shares its blocks with the store, so that it takes
-no time and at first no space. It is a data directory of its own: `eino server --data …/snapshots/NAME` starts on it. The
-server needs --web.enable-admin-api.
+The copy is made on the server's machine, in snapshots/NAME under its data directory. It shares its
+blocks with the store, so that it takes no time and at first no space. It is a data directory of its
+own: `eino server --data data/snapshots/NAME` starts on it.
+The server must have been started with --web.enable-admin-api.
 
 Examples:
   eino tsdb snapshot
@@ -24,7 +25,7 @@ Examples:
 pub(super) struct SnapshotArguments {
     #[command(flatten)]
     server: ServerUrl,
-    /// Leave out samples that are not in blocks yet
+    /// Leave out the newest samples, which are not in blocks yet
     #[arg(long)]
     skip_head: bool,
 }

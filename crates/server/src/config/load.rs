@@ -287,7 +287,7 @@ impl Loader<'_> {
     fn storage(&mut self, storage: super::raw::RawStorage, line: u64) {
         self.config.sync_always = storage.sync == Some(SyncMode::Always);
         if storage.exemplars.is_some() {
-            self.warn(line, "storage.exemplars: exemplars are not stored yet");
+            self.warn(line, "storage.exemplars has no effect: the newest 100000 exemplars are kept");
         }
         if let Some(downsampling) = storage.downsampling {
             let default = Downsampling::default();
@@ -306,10 +306,7 @@ impl Loader<'_> {
             ("chunk_encoding", tsdb.chunk_encoding.is_some()),
         ];
         for (key, _) in without_effect.into_iter().filter(|(_, given)| *given) {
-            self.warn(
-                line,
-                format!("storage.tsdb.{key} has no meaning here: blocks choose their own encoding"),
-            );
+            self.warn(line, format!("storage.tsdb.{key} has no meaning here: the store decides that itself"));
         }
         let Some(retention) = tsdb.retention else { return };
         if let Some(time) = retention.time.filter(|time| !time.0.is_zero()) {
