@@ -17,8 +17,8 @@ use crate::output::{Format, print};
 
 const EXAMPLES: &str = "\
 A PATH is one of
-- a directory of Prometheus blocks: its --storage.tsdb.path while it is stopped, or a snapshot of it,
-  which also has the newest samples
+- a directory of Prometheus blocks: its --storage.tsdb.path while it is stopped, or a snapshot
+  of it, which also has the newest samples
 - one such block
 - a file of OpenMetrics text that ends with `# EOF` and whose samples have timestamps
 Where the store has a sample already, its own stays. What is older than the server's retention is

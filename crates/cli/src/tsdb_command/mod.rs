@@ -28,7 +28,7 @@ Examples:
   eino tsdb import --data data /var/lib/prometheus/metrics2     the blocks of a Prometheus
   eino tsdb analyze --data data                                 which metrics take the space
   eino tsdb export --data data --match 'up' > up.om             OpenMetrics with timestamps
-  eino tsdb snapshot --server http://127.0.0.1:9090             a copy of a running server";
+  eino tsdb snapshot --server http://127.0.0.1:9090             a copy of a running server's metrics";
 
 /// Imports, exports, analyses and copies the metrics store.
 #[derive(clap::Args)]
@@ -49,7 +49,7 @@ enum What {
     Import(import::ImportArguments),
     /// Writes samples as OpenMetrics text or Parquet
     Export(export::ExportArguments),
-    /// Makes a consistent copy of a running server, which another server can start on
+    /// Makes a consistent copy of a running server's metrics, which another server can start on
     Snapshot(snapshot::SnapshotArguments),
 }
 
