@@ -54,9 +54,9 @@ pub fn format_value(value: f64) -> String {
     }
 }
 
-/// A number as messages write it: as [`format_value`], but very large and very small ones with an exponent (Go's `%g`).
+/// A number as messages write it: as [`format_value`], but from 10⁶ and below 10⁻⁴ with an exponent (Go's `%g`).
 pub(crate) fn format_value_short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() || (1e-4..1e21).contains(&value.abs()) {
+    if value == 0.0 || !value.is_finite() || (1e-4..1e6).contains(&value.abs()) {
         return format_value(value);
     }
     let text = format!("{value:e}");

@@ -9,6 +9,7 @@
 
 use model::{LabelSet, METRIC_NAME};
 
+use super::binary_pairs::{GroupOutput, Pair, not_unique};
 use super::binary_value::{Operator, Outcome, compare, of_floats};
 use super::column::{
     Cell, Column, Evaluated, Grid, Map, Steps, absent, is_absent, join_equal, without_metadata,
@@ -93,21 +94,22 @@ fn mixed_with_scalar(operator: &Operator<'_>, column: &mut Column, scalars: &[f6
         let (left, right) =
             if scalar_is_left { (Cell::Float(*scalar), cell) } else { (cell, Cell::Float(*scalar)) };
         match outcome(operator, left, right, cell) {
-            Some(sample) => column.set(step, sample),
-            None => column.clear(step),
+            Pair::Sample(sample) => column.set(step, sample),
+            Pair::Filtered | Pair::Incompatible => column.clear(step),
         }
     }
 }
 
 /// The sample of one step; a comparison without `bool` keeps `kept` or nothing.
-fn outcome(operator: &Operator<'_>, left: Cell<'_>, right: Cell<'_>, kept: Cell<'_>) -> Option<SampleValue> {
+fn outcome(operator: &Operator<'_>, left: Cell<'_>, right: Cell<'_>, kept: Cell<'_>) -> Pair {
     match operator.apply(left, right) {
-        Outcome::Sample(sample) => Some(sample),
+        Outcome::Sample(sample) => Pair::Sample(sample),
         Outcome::Compared(holds) if operator.node.returns_bool => {
-            Some(SampleValue::Float(f64::from(u8::from(holds))))
+            Pair::Sample(SampleValue::Float(f64::from(u8::from(holds))))
         }
-        Outcome::Compared(holds) => holds.then(|| kept.into_sample()),
-        Outcome::Nothing => None,
+        Outcome::Compared(true) => Pair::Sample(kept.into_sample()),
+        Outcome::Compared(false) => Pair::Filtered,
+        Outcome::Nothing => Pair::Incompatible,
     }
 }
 
@@ -243,7 +245,7 @@ impl Matcher<'_> {
     ) -> Result<(), QueryError> {
         let one_to_one = self.node().matching.cardinality == Cardinality::OneToOne;
         let (fill_many, fill_one) = self.fills();
-        let mut out = GroupOutput { index: Map::default(), columns };
+        let mut out = GroupOutput::new(columns);
         if sides.only_floats && fill_many.is_none() && fill_one.is_none() {
             return self.match_floats(group, sides, ones, &mut out);
         }
@@ -256,14 +258,18 @@ impl Matcher<'_> {
                 if (one_index.is_none() && fill_one.is_none()) || !many.is_present(step) {
                     continue;
                 }
-                // Before the comparison filters: an ambiguous match is an error even where nothing is left of it.
+                let one = one_index.map(|index| &sides.one[index]);
+                let pair = self.pair(sides, (Some(many), fill_many), (one, fill_one), step);
+                if matches!(pair, Pair::Incompatible) {
+                    continue;
+                }
+                // Filtered or not: an ambiguous match is an error even where nothing is left of it.
                 if needs_matched && std::mem::replace(&mut matched[step], true) && one_to_one {
                     return Err(many_to_one());
                 }
-                let one = one_index.map(|index| &sides.one[index]);
-                let Some(sample) = self.pair(sides, (Some(many), fill_many), (one, fill_one), step) else {
+                if matches!(pair, Pair::Filtered) && !self.may_collide() {
                     continue;
-                };
+                }
                 let position = match target {
                     Some((meets, position)) if meets == *one_index => position,
                     _ => {
@@ -272,7 +278,7 @@ impl Matcher<'_> {
                     }
                 };
                 target = Some((*one_index, position));
-                out.put(position, step, sample)?;
+                out.put(position, step, pair)?;
             }
         }
         if fill_many.is_some() {
@@ -290,6 +296,7 @@ impl Matcher<'_> {
         out: &mut GroupOutput<'_>,
     ) -> Result<(), QueryError> {
         let one_to_one = self.node().matching.cardinality == Cardinality::OneToOne;
+        let may_collide = self.may_collide();
         let mut matched = vec![false; if one_to_one { self.grid.count } else { 0 }];
         for many_index in &group.many {
             let many = &sides.many[*many_index];
@@ -304,7 +311,7 @@ impl Matcher<'_> {
                 }
                 let one = &sides.one[one_index];
                 let value = self.float_pair(*value, one.values[step]);
-                if is_absent(value) {
+                if is_absent(value) && !may_collide {
                     continue;
                 }
                 let position = match target {
@@ -312,6 +319,10 @@ impl Matcher<'_> {
                     _ => self.target(&many.labels, many.drop_name, &one.labels, out)?,
                 };
                 target = Some((one_index, position));
+                if may_collide {
+                    out.put(position, step, Pair::of_float(value))?;
+                    continue;
+                }
                 let slot = &mut out.columns[position].values[step];
                 if !is_absent(*slot) {
                     return Err(not_unique());
@@ -339,18 +350,26 @@ impl Matcher<'_> {
                 if *matched || !one.is_present(step) {
                     continue;
                 }
-                let Some(sample) = self.pair(sides, (None, fill_many), (Some(one), fill_one), step) else {
+                let pair = self.pair(sides, (None, fill_many), (Some(one), fill_one), step);
+                if !matches!(pair, Pair::Sample(_)) {
                     continue;
-                };
+                }
                 let position = match target {
                     Some(position) => position,
                     None => self.target(signature, false, &one.labels, out)?,
                 };
                 target = Some(position);
-                out.put(position, step, sample)?;
+                out.put(position, step, pair)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a comparison could hide that two results have the same labels: those of the "many" side differ, unless
+    /// labels of the other side are put over them.
+    fn may_collide(&self) -> bool {
+        let node = self.node();
+        node.op.is_comparison() && !node.returns_bool && !node.matching.include.is_empty()
     }
 
     /// The value of a pair of floats.
@@ -361,27 +380,29 @@ impl Matcher<'_> {
         vector_value(self.node(), left, right, left)
     }
 
-    /// The sample of a pair; a side without a column is its fill value.
+    /// What a pair makes; a side without a column is its fill value. A side that has neither meets nothing.
     fn pair(
         &self,
         sides: Sides<'_>,
         (many, fill_many): (Option<&Column>, Option<f64>),
         (one, fill_one): (Option<&Column>, Option<f64>),
         step: usize,
-    ) -> Option<SampleValue> {
+    ) -> Pair {
         let swapped = self.node().matching.cardinality == Cardinality::OneToMany;
         if sides.only_floats {
             let float = |column: Option<&Column>, fill: Option<f64>| {
                 column.map_or_else(|| fill.unwrap_or_else(absent), |column| column.values[step])
             };
             let value = self.float_pair(float(many, fill_many), float(one, fill_one));
-            return (!is_absent(value)).then_some(SampleValue::Float(value));
+            return Pair::of_float(value);
         }
         let cell = |column: Option<&'_ Column>, fill: Option<f64>| match column {
             Some(column) => column.sample(step),
             None => fill.map(SampleValue::Float),
         };
-        let (many, one) = (cell(many, fill_many)?, cell(one, fill_one)?);
+        let (Some(many), Some(one)) = (cell(many, fill_many), cell(one, fill_one)) else {
+            return Pair::Incompatible;
+        };
         let (left, right) = if swapped { (&one, &many) } else { (&many, &one) };
         outcome(&self.operator, as_cell(left), as_cell(right), as_cell(left))
     }
@@ -428,35 +449,10 @@ fn many_to_one() -> QueryError {
     )
 }
 
-fn not_unique() -> QueryError {
-    QueryError::Execution("multiple matches for labels: grouping labels must ensure unique matches".into())
-}
-
 fn as_cell(sample: &SampleValue) -> Cell<'_> {
     match sample {
         SampleValue::Float(value) => Cell::Float(*value),
         SampleValue::Histogram(histogram) => Cell::Histogram(histogram),
-    }
-}
-
-/// Where one group's results go.
-struct GroupOutput<'c> {
-    index: Map<(LabelSet, bool), usize>,
-    columns: &'c mut Vec<Column>,
-}
-
-impl GroupOutput<'_> {
-    #[inline]
-    fn put(&mut self, position: usize, step: usize, sample: SampleValue) -> Result<(), QueryError> {
-        let column = &mut self.columns[position];
-        if column.is_present(step) {
-            return Err(not_unique());
-        }
-        match sample {
-            SampleValue::Float(value) => column.values[step] = value,
-            histogram @ SampleValue::Histogram(_) => column.set(step, histogram),
-        }
-        Ok(())
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn window(
             parameters.push(scalar(context, argument, grid)?);
         }
     }
-    check_parameters(context, function, call, &parameters)?;
+    check_parameters(function, &parameters)?;
     let range = RangeArgument::new(context, range_expr)?;
     let range_ms = range.range_ms;
     // Annotations of `quantile_over_time` point at its first argument, as in Prometheus.
@@ -158,22 +158,16 @@ pub(crate) fn window(
     };
     let drops_name = !window_functions::keeps_name(function);
     range.each(context, grid, &function_of_range, &mut |mut column| {
+        if function == Window::Quantile {
+            rank::remark_quantiles(context, span, &parameters[0], |step| !is_absent(column.values[step]));
+        }
         column.drop_name |= drops_name;
         sink(column)
     })
 }
 
-fn check_parameters(
-    context: &Context<'_>,
-    function: Window,
-    call: &Call,
-    parameters: &[Vec<f64>],
-) -> Result<(), QueryError> {
+fn check_parameters(function: Window, parameters: &[Vec<f64>]) -> Result<(), QueryError> {
     match function {
-        Window::Quantile => {
-            rank::remark_quantiles(context, call.arguments[0].unwrap_parens().span, &parameters[0]);
-            Ok(())
-        }
         Window::Smoothing => {
             let factor = |values: &[f64]| values.iter().copied().find(|f| !(0.0 < *f && *f < 1.0));
             for (values, name) in [(&parameters[0], "smoothing"), (&parameters[1], "trend")] {

@@ -176,7 +176,7 @@ pub(crate) fn quantile(
     grid: Grid,
 ) -> Result<Vec<Column>, QueryError> {
     let phis = scalar(context, &arguments[0], grid)?;
-    rank::remark_quantiles(context, arguments[0].unwrap_parens().span, &phis);
+    rank::remark_quantiles(context, arguments[0].unwrap_parens().span, &phis, |_| true);
     let histograms = histograms(context, &arguments[1], grid)?;
     Ok(quantile_columns(context, grid, &histograms, &phis, arguments[1].unwrap_parens().span))
 }
@@ -192,7 +192,7 @@ pub(crate) fn quantiles(
     let mut all = Vec::new();
     for argument in &arguments[2..] {
         let phis = scalar(context, argument, grid)?;
-        rank::remark_quantiles(context, argument.unwrap_parens().span, &phis);
+        rank::remark_quantiles(context, argument.unwrap_parens().span, &phis, |_| true);
         for column in quantile_columns(context, grid, &histograms, &phis, arguments[0].unwrap_parens().span) {
             label_steps(context, &column, &label, &phis, &mut all)?;
         }
@@ -226,15 +226,9 @@ fn label_steps(
     Ok(())
 }
 
-/// φ as OpenMetrics writes it: with a decimal point, or with an exponent from 10⁶ and below 10⁻⁴.
+/// φ as OpenMetrics writes it: with a decimal point or an exponent.
 fn quantile_label(phi: f64) -> String {
-    if phi.is_finite() && phi != 0.0 && !(1e-4..1e6).contains(&phi.abs()) {
-        let text = format!("{phi:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
-        return format!("{digits}e{sign}{exponent:0>2}");
-    }
-    let text = crate::format_value(phi);
+    let text = crate::format_value_short(phi);
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { format!("{text}.0") } else { text }
 }
 

@@ -14,6 +14,7 @@ mod aggregate;
 mod aggregate_histograms;
 mod annotations;
 mod binary;
+mod binary_pairs;
 mod binary_value;
 pub(crate) mod calendar;
 mod call;

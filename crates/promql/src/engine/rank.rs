@@ -53,14 +53,19 @@ pub(crate) fn eval(
     }
 }
 
-/// Warns of each φ outside 0..=1.
-pub(crate) fn remark_quantiles(context: &Context<'_>, span: Span, phis: &[f64]) {
+/// Warns of each φ outside 0..=1 at the steps that use it.
+pub(crate) fn remark_quantiles(
+    context: &Context<'_>,
+    span: Span,
+    phis: &[f64],
+    is_used: impl Fn(usize) -> bool,
+) {
     let mut last = None;
-    for phi in phis {
-        if last != Some(phi.to_bits()) && !(0.0..=1.0).contains(phi) {
+    for (step, phi) in phis.iter().enumerate() {
+        if !(0.0..=1.0).contains(phi) && last != Some(phi.to_bits()) && is_used(step) {
             context.note(span, Note::invalid_quantile(*phi));
+            last = Some(phi.to_bits());
         }
-        last = Some(phi.to_bits());
     }
 }
 
