@@ -40,8 +40,11 @@ fn malformed_bodies_are_named() {
     refused(&server, "/api/v1/write", &snappy, b"not snappy at all", 400, "snappy");
     refused(&server, "/api/v1/write", &[PROTOBUF, ("Content-Encoding", "gzip")], b"x", 415, "snappy");
     refused(&server, "/api/v1/write", &[JSON], b"{}", 415, "application/json");
-    let v2 = ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
-    refused(&server, "/api/v1/write", &[v2], b"", 415, "write.v2");
+    let version_2 = ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    let snappy = ("Content-Encoding", "snappy");
+    refused(&server, "/api/v1/write", &[version_2, snappy], b"not snappy at all", 400, "snappy");
+    let version_3 = ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v3.Request");
+    refused(&server, "/api/v1/write", &[version_3, snappy], b"", 415, "write.v3");
     assert_eq!(request(server.http, "GET", "/-/healthy", &[], b"").status, 200);
 }
 
