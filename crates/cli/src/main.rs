@@ -1,4 +1,5 @@
-//! The binary `eino`: demo, server, queries, traces, checks. `eino --help` lists everything with examples.
+//! The binary `eino`: demo, server, queries, traces, checks, tests of rules, import and export. `eino --help` lists
+//! everything with examples.
 //!
 //! Exit status: 0 = done and well, 1 = done and not well (a check failed), 2 = could not be done.
 

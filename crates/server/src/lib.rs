@@ -1,8 +1,8 @@
 //! Puts the parts together: opens the stores, starts the workers and the listeners, and stops them in order.
 //!
 //! ```text
-//! start:  ports (503) → lock data dir → stores (replay) → analysis, maintenance → scrape, rules, alerts → listeners
-//! stop:   listeners drain → scrape, rules, alerts → analysis writes its last figures → stores flush and close → unlock
+//! start:  ports (503) → lock data dir → stores (replay) → maintenance, remote, analysis → scrape, rules, alerts → APIs
+//! stop:   listeners drain → scrape, rules, alerts → analysis writes its last figures → remote write → stores → unlock
 //! ```
 //! - This crate and `cli` are the only ones that read files of settings, arguments and the environment.
 //! - Everything spawned here is joined in [`Server::stop`].
