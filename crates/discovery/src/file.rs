@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use eino_metrics_core::{Counter, Registry};
 use model::LabelSetBuilder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use settings::HumanDuration;
 use tracing::warn;
 
@@ -23,7 +23,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 const FILEPATH: &str = "__meta_filepath";
 
 /// A discovery by files, as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSdConfig {
     /// Patterns; a wildcard may stand in the last path component.

@@ -18,4 +18,4 @@ pub use config::{NotBuilt, TargetSources};
 pub use file::{FileDiscovery, FileSdConfig, Refresh};
 pub use glob::glob;
 pub use group::{ADDRESS, TargetGroup, TargetGroupConfig, check_address};
-pub use relabel::{RelabelConfig, RelabelRule};
+pub use relabel::{RelabelConfig, RelabelRule, RelabelStep, relabel_steps};

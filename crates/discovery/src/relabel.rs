@@ -11,7 +11,7 @@
 use md5::{Digest, Md5};
 use model::{LabelSet, LabelSetBuilder};
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 const SEPARATOR: &str = ";";
 const REGEX: &str = "(.*)";
@@ -20,13 +20,16 @@ const REPLACEMENT: &str = "$1";
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A rule as it is written. `None` means the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelabelConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_labels: Option<Vec<String>>,
     pub separator: Option<String>,
     pub regex: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub modulus: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_label: Option<String>,
     pub replacement: Option<String>,
     pub action: Option<String>,
@@ -94,6 +97,22 @@ impl<'de> Deserialize<'de> for RelabelRule {
         let config = Option::<RelabelConfig>::deserialize(deserializer)?;
         let config = config.ok_or_else(|| D::Error::custom("empty or null relabeling rule"))?;
         Self::new(config).map_err(D::Error::custom)
+    }
+}
+
+/// With every default filled.
+impl Serialize for RelabelRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let filled =
+            |field: &Option<String>, default: &str| field.clone().or_else(|| Some(default.to_owned()));
+        RelabelConfig {
+            separator: filled(&self.config.separator, SEPARATOR),
+            regex: filled(&self.config.regex, REGEX),
+            replacement: filled(&self.config.replacement, REPLACEMENT),
+            action: Some(self.config.action.as_deref().unwrap_or("replace").to_lowercase()),
+            ..self.config.clone()
+        }
+        .serialize(serializer)
     }
 }
 
@@ -197,6 +216,27 @@ pub fn relabel(labels: &LabelSet, rules: &[RelabelRule]) -> Option<LabelSet> {
 /// As [`relabel`], in place. `false` means dropped; `labels` are then of no use.
 pub fn relabel_builder(labels: &mut LabelSetBuilder, rules: &[RelabelRule]) -> bool {
     rules.iter().all(|rule| rule.apply(labels))
+}
+
+/// What one rule of a list did.
+#[derive(Clone, Debug, Serialize)]
+pub struct RelabelStep<'r> {
+    pub rule: &'r RelabelRule,
+    /// The labels after it; none once they are dropped.
+    pub output: LabelSet,
+    /// `false` from the rule on that drops the label set.
+    pub keep: bool,
+}
+
+/// As [`relabel`], and tells what became of the labels at each rule.
+pub fn relabel_steps<'r>(labels: &LabelSet, rules: &'r [RelabelRule]) -> Vec<RelabelStep<'r>> {
+    let (mut builder, mut keep) = (labels.to_builder(), true);
+    let step = |rule: &'r RelabelRule| {
+        keep = keep && rule.apply(&mut builder);
+        let output = if keep { builder.build() } else { LabelSet::empty() };
+        RelabelStep { rule, output, keep }
+    };
+    rules.iter().map(step).collect()
 }
 
 fn action_of(name: &str, modulus: u64) -> Result<Action, String> {

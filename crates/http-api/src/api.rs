@@ -19,7 +19,7 @@ use crate::cors::CorsOrigin;
 use crate::error::{ApiError, json_response};
 use crate::ingest::ReceiveMetrics;
 use crate::live::Live;
-use crate::outlet::{Gone, Outlet, OutletLimits};
+use crate::outlet::{Buffer, Gone, Outlet, OutletLimits};
 use crate::query_gate::{ClientWatch, QueryGate, Ticket};
 
 /// Shared state of the handlers. Clones are cheap.
@@ -222,11 +222,11 @@ impl Api {
 
     /// As [`stream`](Self::stream), for any format. The place among the running queries is given back before the first
     /// byte is written: slow clients hold up nobody.
-    pub(crate) async fn stream_body<T: 'static>(
+    pub(crate) async fn stream_body<T: 'static, B: Buffer>(
         &self,
         timeout: Option<Duration>,
         run: impl FnOnce(&Api, &Ticket) -> Result<T, ApiError> + Send + 'static,
-        write: impl FnOnce(T, Outlet) -> Result<(), Gone> + Send + 'static,
+        write: impl FnOnce(T, Outlet<B>) -> Result<(), Gone> + Send + 'static,
     ) -> Result<Body, ApiError> {
         let timeout_max = self.engine.config().timeout;
         let timeout = timeout.map_or(timeout_max, |timeout| timeout.min(timeout_max));

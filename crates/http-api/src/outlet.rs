@@ -47,9 +47,26 @@ pub(crate) struct OutletLimits {
     pub(crate) streams_max: usize,
 }
 
+/// What an answer is written in: text, or the bytes of a binary format.
+pub(crate) trait Buffer: Default + AsRef<[u8]> + Into<Bytes> + Send + 'static {
+    fn with_capacity(bytes: usize) -> Self;
+}
+
+impl Buffer for String {
+    fn with_capacity(bytes: usize) -> Self {
+        Self::with_capacity(bytes)
+    }
+}
+
+impl Buffer for Vec<u8> {
+    fn with_capacity(bytes: usize) -> Self {
+        Self::with_capacity(bytes)
+    }
+}
+
 /// The writer's end. Lives on a blocking thread.
-pub(crate) struct Outlet {
-    text: String,
+pub(crate) struct Outlet<B = String> {
+    buffer: B,
     state: Sending,
     limits: OutletLimits,
 }
@@ -66,7 +83,7 @@ enum Sending {
 }
 
 enum Opened {
-    Whole(String),
+    Whole(Bytes),
     Stream { chunks: mpsc::Receiver<Bytes>, is_complete: Arc<AtomicBool> },
 }
 
@@ -74,14 +91,21 @@ enum Opened {
 pub(crate) struct Opening(oneshot::Receiver<Result<Opened, ApiError>>);
 
 impl Outlet {
+    /// Where to write text. Call [`relieve`](Self::relieve) after each item.
+    pub(crate) fn text(&mut self) -> &mut String {
+        &mut self.buffer
+    }
+}
+
+impl<B: Buffer> Outlet<B> {
     pub(crate) fn new(limits: OutletLimits) -> (Self, Opening) {
         let (sender, receiver) = oneshot::channel();
-        (Self { text: String::new(), state: Sending::NotYet(sender), limits }, Opening(receiver))
+        (Self { buffer: B::default(), state: Sending::NotYet(sender), limits }, Opening(receiver))
     }
 
     /// Where to write. Call [`relieve`](Self::relieve) after each item.
-    pub(crate) fn text(&mut self) -> &mut String {
-        &mut self.text
+    pub(crate) fn buffer(&mut self) -> &mut B {
+        &mut self.buffer
     }
 
     /// Hands on what is written if it is enough for a chunk. May wait for the client.
@@ -89,7 +113,7 @@ impl Outlet {
     /// # Errors
     /// [`Gone`].
     pub(crate) fn relieve(&mut self) -> Result<(), Gone> {
-        if self.text.len() < CHUNK_BYTES { Ok(()) } else { self.send() }
+        if self.buffer.as_ref().len() < CHUNK_BYTES { Ok(()) } else { self.send() }
     }
 
     /// Ends the answer.
@@ -102,7 +126,7 @@ impl Outlet {
         }
         match self.state {
             Sending::NotYet(opening) => {
-                opening.send(Ok(Opened::Whole(self.text))).map_err(|_unheard| Gone::Closed)
+                opening.send(Ok(Opened::Whole(self.buffer.into()))).map_err(|_unheard| Gone::Closed)
             }
             Sending::Streaming { is_complete, .. } => {
                 is_complete.store(true, Ordering::Release);
@@ -125,8 +149,7 @@ impl Outlet {
             self.open()?;
         }
         let Sending::Streaming { chunks, .. } = &self.state else { return Err(Gone::Closed) };
-        let chunk =
-            Bytes::from(std::mem::replace(&mut self.text, String::with_capacity(CHUNK_BYTES * 9 / 8)));
+        let chunk: Bytes = std::mem::replace(&mut self.buffer, B::with_capacity(CHUNK_BYTES * 9 / 8)).into();
         let sent = Handle::current().block_on(tokio::time::timeout(self.limits.stall, chunks.send(chunk)));
         match sent {
             Ok(Ok(())) => Ok(()),
@@ -166,7 +189,7 @@ impl Opening {
             Err(ApiError::Internal("the request failed inside the server; see its log".into()))
         });
         Ok(match opened? {
-            Opened::Whole(text) => Body::from(text),
+            Opened::Whole(bytes) => Body::from(bytes),
             Opened::Stream { chunks, is_complete } => Body::from_stream(stream::unfold(
                 (chunks, is_complete),
                 |(mut chunks, is_complete)| async move {
@@ -209,7 +232,7 @@ mod tests {
             let (mut outlet, opening) = Outlet::new(limits(1, Duration::from_secs(60)));
             let writer = tokio::task::spawn_blocking(move || {
                 write(&mut outlet, bytes)?;
-                assert!(outlet.text.capacity() <= CHUNK_BYTES * 9 / 8, "the buffer grows");
+                assert!(outlet.buffer.capacity() <= CHUNK_BYTES * 9 / 8, "the buffer grows");
                 outlet.finish()
             });
             let body = opening.body().await.expect("an answer");
@@ -249,10 +272,10 @@ mod tests {
             matches!(opening.body().await, Err(ApiError::Unavailable(text)) if text.contains("answer_streams"))
         );
         assert!(matches!(writer.await.expect("no panic"), Err(Gone::Refused)));
-        let (outlet, opening) = Outlet::new(limits(1, Duration::from_secs(60)));
+        let (outlet, opening) = Outlet::<String>::new(limits(1, Duration::from_secs(60)));
         outlet.refuse(ApiError::Execution("too many samples".into()));
         assert!(matches!(opening.body().await, Err(ApiError::Execution(_))));
-        let (outlet, opening) = Outlet::new(limits(1, Duration::from_secs(60)));
+        let (outlet, opening) = Outlet::<String>::new(limits(1, Duration::from_secs(60)));
         drop(outlet);
         assert!(matches!(opening.body().await, Err(ApiError::Internal(_))));
     }

@@ -13,6 +13,7 @@ mod cache;
 mod client;
 mod config;
 mod created;
+mod effective;
 mod histograms;
 mod manager;
 mod page;

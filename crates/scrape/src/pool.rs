@@ -163,7 +163,7 @@ impl Pool {
     /// Relabels what discovery found, and writes down what was dropped and what each target is.
     fn discover(&self) -> Vec<Target> {
         let mut targets: HashMap<u64, Target> = HashMap::new();
-        let mut status = PoolStatus::default();
+        let mut status = PoolStatus { config: Some(Arc::clone(&self.config)), ..PoolStatus::default() };
         let groups = self.config.sources.static_groups.iter();
         let groups = groups.chain(self.files.iter().flat_map(FileDiscovery::groups));
         for labels in groups.flat_map(|group| group.label_sets().collect::<Vec<_>>()) {

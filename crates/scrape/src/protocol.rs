@@ -73,6 +73,11 @@ impl ScrapeProtocol {
         Ok(protocols)
     }
 
+    /// The name used in settings.
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(protocol, ..)| *protocol == self).map_or("", |(_, name, _)| name)
+    }
+
     fn media_type(self) -> &'static str {
         ALL.iter().find(|(protocol, ..)| *protocol == self).map_or("", |(_, _, media_type)| media_type)
     }

@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::ScrapeConfig;
+
 /// Outcome of a target's last scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +71,8 @@ pub struct TargetsView(Arc<Mutex<BTreeMap<String, PoolStatus>>>);
 /// One pool's part of the answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PoolStatus {
+    /// `None` until the job has begun.
+    pub(crate) config: Option<Arc<ScrapeConfig>>,
     pub(crate) active: BTreeMap<u64, TargetStatus>,
     pub(crate) dropped: Vec<DroppedTarget>,
     pub(crate) dropped_count: u64,
@@ -92,6 +96,12 @@ impl TargetsView {
     /// Names of the jobs.
     pub fn pools(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The job as it runs.
+    pub fn config(&self, pool: &str) -> Option<Arc<ScrapeConfig>> {
+        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.get(pool).and_then(|pool| pool.config.clone())
     }
 
     pub(crate) fn update<T>(&self, pool: &str, change: impl FnOnce(&mut PoolStatus) -> T) -> T {

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 
 /// User and password, in place or in files that are read at each use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BasicAuth {
     pub username: Option<String>,
@@ -21,7 +21,7 @@ pub struct BasicAuth {
 }
 
 /// The `Authorization` header: `<type> <credentials>`; type `Bearer` by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorization {
     #[serde(rename = "type")]
@@ -32,7 +32,7 @@ pub struct Authorization {
 }
 
 /// TLS of a client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
     pub ca: Option<String>,
@@ -78,7 +78,7 @@ pub struct OAuth2 {
 }
 
 /// Values of one extra header.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeaderValues {
     pub values: Option<Vec<String>>,

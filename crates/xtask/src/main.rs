@@ -54,7 +54,7 @@ enum Command {
     },
     /// Feeds damaged inputs to every parser and decoder, and random parameters to the API
     Fuzz {
-        /// Inputs of each target
+        /// Inputs of each target; a fifth as many requests to the API
         #[arg(long, default_value_t = 20_000)]
         runs: u64,
         #[arg(long, default_value_t = 1)]

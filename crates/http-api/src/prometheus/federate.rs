@@ -1,18 +1,21 @@
-//! `/federate`: the latest sample of each selected series, in the text format.
+//! `/federate`: the latest sample of each selected series, in the text format or, where it is wanted, in protobuf
+//! ([`federate_protobuf`](super::federate_protobuf)).
 //!
 //! As in the reference: samples of the lookback before now, stale ones left out; families are untyped; the
 //! configuration's external labels are added where a series has none of that name, and an empty `instance` likewise,
-//! so that the scraping side does not put its own. Native histograms have no text form and are left out; those with
-//! custom bounds become classic ones.
+//! so that the scraping side does not put its own. Native histograms have no text form and are left out there; those
+//! with custom bounds become classic ones. `match[]={}` selects everything.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use model::{Histogram, LabelSet, Matcher, SampleColumns, TimeRange, is_stale_nan};
 use promql::SampleValue;
 
 use super::escaping::{Escaping, is_legacy};
+use super::federate_protobuf;
 use super::metadata::selector;
+use super::negotiate::{Format, negotiate};
 use super::number::{push, push_general, push_whole_number};
 use super::params;
 use crate::Api;
@@ -31,29 +34,26 @@ pub(crate) async fn federate(State(api): State<Api>, request: Request) -> Respon
 }
 
 async fn answer(api: &Api, request: Request) -> Result<Response, ApiError> {
-    let escaping = negotiate(request.headers());
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let (format, escaping) = negotiate(accept.unwrap_or_default());
     let params = params(api, request).await?;
-    let selectors = params.all("match[]").map(|text| match selector(text) {
-        Ok(matchers) if matchers.iter().all(Matcher::matches_empty) => {
-            Err("vector selector must contain at least one non-empty matcher".to_owned())
-        }
-        parsed => parsed,
-    });
-    let selectors: Vec<_> = selectors.collect::<Result<_, _>>().map_err(ApiError::BadData)?;
+    let selectors: Vec<_> =
+        params.all("match[]").map(selector).collect::<Result<_, _>>().map_err(ApiError::BadData)?;
     let externals = externals(&api.live.config().external_labels);
     let select = move |api: &Api, _: &Ticket| latest(api, &selectors);
-    let write = move |samples, outlet| write(outlet, samples, &externals, escaping);
-    let body = api.stream_body(None, select, write).await?;
-    let media = format!("text/plain; version=0.0.4; charset=utf-8; escaping={}", escaping.name());
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, media)], body).into_response())
-}
-
-/// The names' escaping that the client asks for.
-fn negotiate(headers: &HeaderMap) -> Escaping {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let parameters = accept.split([',', ';']).map(str::trim);
-    let mut asked = parameters.filter_map(|parameter| parameter.strip_prefix("escaping="));
-    asked.find_map(Escaping::from_name).unwrap_or_default()
+    let body = match format {
+        Format::Text => {
+            let write = move |samples, outlet| write(outlet, samples, &externals, escaping);
+            api.stream_body(None, select, write).await?
+        }
+        Format::Protobuf => {
+            let write = move |samples: Vec<Latest>, outlet| {
+                federate_protobuf::write(outlet, &samples, &externals, escaping)
+            };
+            api.stream_body(None, select, write).await?
+        }
+    };
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, format.media_type(escaping))], body).into_response())
 }
 
 /// Labels that every series gets unless it has one of that name, ascending.
@@ -67,10 +67,10 @@ fn externals(configured: &LabelSet) -> Vec<(String, String)> {
     externals
 }
 
-struct Latest {
-    labels: LabelSet,
-    ts_ms: i64,
-    value: SampleValue,
+pub(super) struct Latest {
+    pub(super) labels: LabelSet,
+    pub(super) ts_ms: i64,
+    pub(super) value: SampleValue,
 }
 
 /// The latest samples, ascending by name, then by labels.

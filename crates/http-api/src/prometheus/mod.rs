@@ -5,14 +5,17 @@ mod escaping;
 mod exemplars;
 mod features;
 mod federate;
+mod federate_protobuf;
 mod json;
 mod json_histogram;
 mod label_name;
 mod metadata;
+mod negotiate;
 mod notifications;
 mod number;
 mod query;
 mod rules;
+mod scrape_pool;
 mod status;
 mod targets;
 
@@ -47,8 +50,10 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/v1/series", get(metadata::series).post(metadata::series))
         .route("/api/v1/metadata", get(metadata::metadata))
         .route("/api/v1/scrape_pools", get(targets::scrape_pools))
+        .route("/api/v1/scrape_pools/config", get(scrape_pool::config))
         .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/targets/metadata", get(targets::metadata))
+        .route("/api/v1/targets/relabel_steps", get(scrape_pool::steps))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))

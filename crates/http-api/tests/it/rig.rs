@@ -41,7 +41,8 @@ const JOB: &str = r#"
 job_name: api
 scrape_interval: 1h
 static_configs: [{targets: ["a:1", "b:1"]}]
-relabel_configs: [{source_labels: [__address__], regex: "b:1", action: drop}]
+basic_auth: {username: me, password: hunter2}
+relabel_configs: [{source_labels: [__address__], regex: "b:1", action: drop}, {regex: zone, action: labeldrop}]
 "#;
 
 /// The parts stand in for stores that accept nothing and hold no spans.

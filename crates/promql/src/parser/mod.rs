@@ -80,6 +80,13 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 /// # Errors
 /// As [`parse`]; also for experimental syntax that is off.
 pub fn parse_with(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
+    let expr = parse_unchecked(text, syntax)?;
+    check::tree(&expr)?;
+    Ok(expr)
+}
+
+/// Well-formed, and nothing more is known.
+fn parse_unchecked(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
     let mut parser = Parser::new(text, *syntax)?;
     if parser.peek().kind == TokenKind::End {
         return Err(ParseError::at(
@@ -89,10 +96,7 @@ pub fn parse_with(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
     }
     let expr = parser.expression(0)?;
     match parser.peek().kind {
-        TokenKind::End => {
-            check::tree(&expr)?;
-            Ok(expr)
-        }
+        TokenKind::End => Ok(expr),
         _ => Err(parser.unexpected("", "")),
     }
 }
@@ -113,12 +117,12 @@ pub fn parse_bytes(bytes: &[u8], syntax: &Syntax) -> Result<Expr, ParseError> {
     Err(ParseError::at(Span { end, ..token }, "invalid UTF-8 rune"))
 }
 
-/// Parses an instant selector without modifiers, as `match[]` has it.
+/// Parses an instant selector without modifiers, as `match[]` has it. Unlike an expression it may match everything.
 ///
 /// # Errors
 /// [`ParseError`]; also when the text is any other expression.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    let expr = parse(text)?;
+    let expr = parse_unchecked(text, &Syntax::default())?;
     match expr.kind {
         ExprKind::Selector(selector)
             if selector.range.is_none()
@@ -127,7 +131,9 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
         {
             Ok(selector.matchers)
         }
-        _ => Err(ParseError::at(expr.span, format!("expected a series selector, got {:?}", shorten(text)))),
+        _ => check::tree(&expr).and_then(|()| {
+            Err(ParseError::at(expr.span, format!("expected a series selector, got {:?}", shorten(text))))
+        }),
     }
 }
 

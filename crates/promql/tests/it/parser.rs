@@ -52,6 +52,8 @@ fn printing_normalises() {
 #[test]
 fn selectors_for_series_lookups() {
     assert_eq!(parse_selector("up{job=\"a\"}").unwrap().len(), 2);
+    assert_eq!(parse_selector("{}"), Ok(Vec::new()));
+    assert!(parse("{}").is_err());
     assert!(parse_selector("up offset 5m").is_err());
     assert!(parse_selector("sum(up)").is_err());
 }

@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use model::{Buckets, CUSTOM_BOUNDS_SCHEMA, ResetHint};
 use proptest::prelude::*;
 
 use super::*;
@@ -251,7 +252,7 @@ fn content_types() {
 
 #[test]
 fn what_is_federated_is_read_back() {
-    let labels = LabelSet::from_pairs([("__name__", "m.x"), ("job", "a\"b")]).expect("valid");
+    let labels = [("job".to_owned(), "a\"b".to_owned())];
     let mut parsed = None;
     parse(
         &family("h", 4, &[&histogram]),
@@ -264,7 +265,7 @@ fn what_is_federated_is_read_back() {
     )
     .expect("well-formed");
     let samples = [Value::Float(1.5), parsed.expect("a histogram")].map(|value| Untyped {
-        labels: labels.as_ref(),
+        labels: &labels,
         value,
         ts_ms: 7,
     });
@@ -278,6 +279,47 @@ fn what_is_federated_is_read_back() {
         {__name__="m.x", job="a\"b"} 1.5 at 7
         # m.x Histogram "" ""
         {__name__="m.x", job="a\"b"} schema 3 count 6 [(0, 2.0), (1, 3.0)] at 7
+    "##]],
+    );
+}
+
+#[test]
+fn gauges_stay_gauges_and_custom_bounds_become_classic_buckets() {
+    let labels = [("job".to_owned(), "a".to_owned())];
+    let custom = Histogram {
+        schema: CUSTOM_BOUNDS_SCHEMA,
+        count: 6.0,
+        sum: 9.5,
+        positive: Buckets::from_ascending([(0, 2.0), (2, 4.0)]),
+        custom_bounds: [0.5, 1.0].into(),
+        ..Histogram::default()
+    };
+    let gauge = Histogram {
+        reset_hint: ResetHint::Gauge,
+        is_float: true,
+        count: 1.5,
+        positive: Buckets::from_ascending([(1, 1.5)]),
+        ..Histogram::default()
+    };
+    let samples = [custom, gauge].map(|histogram| Untyped {
+        labels: &labels,
+        value: Value::Histogram(histogram.into()),
+        ts_ms: 7,
+    });
+    let mut out = Vec::new();
+    encode_untyped(&mut out, "h", &samples);
+    check(
+        &out,
+        HistogramForms { native: true, always_classic: false },
+        expect![[r##"
+        # h Histogram "" ""
+        h_count{job="a"} 6 at 7
+        h_sum{job="a"} 9.5 at 7
+        h_bucket{job="a", le="0.5"} 2 at 7
+        h_bucket{job="a", le="1.0"} 2 at 7
+        h_bucket{job="a", le="+Inf"} 6 at 7
+        # h GaugeHistogram "" ""
+        h{job="a"} schema 0 count 1.5 [(1, 1.5)] at 7
     "##]],
     );
 }
