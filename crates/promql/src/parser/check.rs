@@ -1,9 +1,10 @@
 //! Rules that a tree must keep, in Prometheus's words.
 
-use model::{METRIC_NAME, MatchOp, Matcher};
+use model::{METRIC_NAME, Matcher};
 
 use crate::ast::{
-    AggregateOp, Binary, BinaryOp, Cardinality, DurationExpr, Expr, ExprKind, Extension, Span, ValueType,
+    Aggregate, AggregateOp, Binary, BinaryOp, Cardinality, DurationExpr, Expr, ExprKind, Extension, Span,
+    ValueType,
 };
 use crate::error::ParseError;
 use crate::functions::{Arity, Kind, Signature, Window};
@@ -14,7 +15,6 @@ const DURATION_SECONDS_MAX: f64 = 9_223_372_036.0;
 pub(super) fn selector(name: Option<&str>, matchers: &[Matcher], span: Span) -> Result<(), ParseError> {
     if let Some(name) = name
         && let Some(second) = matchers.iter().skip(1).find(|matcher| matcher.name() == METRIC_NAME)
-        && second.op() == MatchOp::Equal
     {
         let message = format!("metric name must not be set twice: {name:?} or {:?}", second.value());
         return Err(ParseError::at(span, message));
@@ -49,8 +49,8 @@ pub(super) fn tree(expr: &Expr) -> Result<(), ParseError> {
     result
 }
 
-pub(super) fn call(function: &Signature, arguments: &[Expr], span: Span) -> Result<(), ParseError> {
-    arity(function, arguments.len(), span)?;
+/// The types of a call's arguments, whose number is right.
+pub(super) fn arguments(function: &Signature, arguments: &[Expr]) -> Result<(), ParseError> {
     for (index, argument) in arguments.iter().enumerate() {
         let wanted = function.arguments[index.min(function.arguments.len().saturating_sub(1))];
         let got = argument.value_type();
@@ -81,7 +81,8 @@ fn info_labels(argument: Option<&Expr>) -> Result<(), ParseError> {
     }
 }
 
-fn arity(function: &Signature, got: usize, span: Span) -> Result<(), ParseError> {
+/// The number of a call's arguments.
+pub(super) fn arity(function: &Signature, got: usize, span: Span) -> Result<(), ParseError> {
     let all = function.arguments.len();
     let (least, most) = match function.arity {
         Arity::Exact => (all, all),
@@ -102,18 +103,35 @@ fn arity(function: &Signature, got: usize, span: Span) -> Result<(), ParseError>
     Err(ParseError::at(span, message))
 }
 
-pub(super) fn aggregate(op: AggregateOp, arguments: &[Expr], span: Span) -> Result<(), ParseError> {
-    if arguments.is_empty() {
+/// The number of an aggregation's arguments, and whether it is allowed.
+pub(super) fn aggregate_arity(
+    op: AggregateOp,
+    got: usize,
+    span: Span,
+    allows_experimental: bool,
+) -> Result<(), ParseError> {
+    if got == 0 {
         return Err(ParseError::at(span, "no arguments for aggregate expression provided"));
     }
-    let wanted = if op.parameter().is_some() { 2 } else { 1 };
-    if arguments.len() != wanted {
+    if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) && !allows_experimental {
         let message = format!(
-            "wrong number of arguments for aggregate expression provided, expected {wanted}, got {}",
-            arguments.len()
+            "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+            op.as_str()
         );
         return Err(ParseError::at(span, message));
     }
+    let wanted = if op.parameter().is_some() { 2 } else { 1 };
+    if got != wanted {
+        let message = format!(
+            "wrong number of arguments for aggregate expression provided, expected {wanted}, got {got}"
+        );
+        return Err(ParseError::at(span, message));
+    }
+    Ok(())
+}
+
+/// The types of an aggregation's operand and parameter.
+pub(super) fn aggregate(aggregate: &Aggregate) -> Result<(), ParseError> {
     let of_type = |argument: &Expr, wanted: ValueType, place: &str| {
         let got = argument.value_type();
         if got == wanted {
@@ -122,10 +140,20 @@ pub(super) fn aggregate(op: AggregateOp, arguments: &[Expr], span: Span) -> Resu
         let message = format!("expected type {} in {place}, got {}", wanted.describe(), got.describe());
         Err(ParseError::at(argument.span, message))
     };
-    if let Some(parameter) = op.parameter() {
-        of_type(&arguments[0], parameter, "aggregation parameter")?;
+    of_type(&aggregate.expr, ValueType::Vector, "aggregation expression")?;
+    match (&aggregate.parameter, aggregate.op.parameter()) {
+        (Some(parameter), Some(wanted)) => of_type(parameter, wanted, "aggregation parameter"),
+        _ => Ok(()),
     }
-    of_type(&arguments[wanted - 1], ValueType::Vector, "aggregation expression")
+}
+
+pub(super) fn subquery(inner: &Expr, span: Span) -> Result<(), ParseError> {
+    let got = match inner.value_type() {
+        ValueType::Vector => return Ok(()),
+        ValueType::Matrix => "matrix",
+        other => other.describe(),
+    };
+    Err(ParseError::at(span, format!("subquery is only allowed on instant vector, got {got} instead")))
 }
 
 pub(super) fn unary(operand: &Expr, span: Span) -> Result<(), ParseError> {
@@ -146,12 +174,6 @@ pub(super) fn binary(binary: &Binary, span: Span, op_span: Span) -> Result<(), P
         return Err(ParseError::at(op_span, "bool modifier can only be used on comparison operators"));
     }
     let types = (binary.left.value_type(), binary.right.value_type());
-    for (value_type, side) in [(types.0, &binary.left), (types.1, &binary.right)] {
-        if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
-            let message = "binary expression must contain only scalar and instant vector types";
-            return Err(ParseError::at(side.span, message));
-        }
-    }
     let both_vectors = types == (ValueType::Vector, ValueType::Vector);
     if types == (ValueType::Scalar, ValueType::Scalar) && binary.op.is_comparison() && !binary.returns_bool {
         return Err(ParseError::at(op_span, "comparisons between scalars must use BOOL modifier"));
@@ -163,9 +185,19 @@ pub(super) fn binary(binary: &Binary, span: Span, op_span: Span) -> Result<(), P
         let message = format!("label {label:?} must not occur in ON and GROUP clause at once");
         return Err(ParseError::at(op_span, message));
     }
+    for (value_type, side) in [(types.0, &binary.left), (types.1, &binary.right)] {
+        if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+            let message = "binary expression must contain only scalar and instant vector types";
+            return Err(ParseError::at(side.span, message));
+        }
+    }
     let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
-    if !both_vectors && (!matching.labels.is_empty() || filled) {
+    if !both_vectors && !matching.labels.is_empty() {
         return Err(ParseError::at(span, "vector matching only allowed between instant vectors"));
+    }
+    if !both_vectors && filled {
+        let message = "filling in missing series only allowed between instant vectors";
+        return Err(ParseError::at(span, message));
     }
     if !binary.op.is_set() {
         return Ok(());

@@ -7,7 +7,22 @@ use crate::error::ParseError;
 
 /// Most operators of one duration.
 const OPERATORS_MAX: usize = 128;
-const EXPECTED: &str = "number, duration, step(), or range()";
+
+/// Where a duration stands: what messages call it, and what they expect there.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    context: &'static str,
+    expected: &'static str,
+}
+
+/// Behind `[`.
+pub(super) const RANGE: Place =
+    Place { context: "subquery or range selector", expected: "number, duration, step(), or range()" };
+/// Behind the colon of a subquery.
+pub(super) const STEP: Place =
+    Place { context: "subquery selector", expected: "number, duration, step(), range(), or \"]\"" };
+/// Behind `offset`.
+const OFFSET: Place = Place { context: "offset", expected: "number, duration, step(), or range()" };
 /// Units in the order they must be written, in milliseconds.
 const UNITS_MS: [(&str, i64); 7] = [
     ("y", 365 * 86_400_000),
@@ -33,10 +48,20 @@ impl Parser<'_> {
     }
 
     /// A duration with arithmetic, as brackets hold it, and where it stands.
-    pub(super) fn duration_expr(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
+    pub(super) fn duration_expr(&mut self, place: Place) -> Result<(DurationExpr, Span), ParseError> {
         self.duration_ops = 0;
-        let (expr, span) = self.duration_sum(context, 0)?;
+        let (expr, span) = self.duration_sum(place, 0)?;
         self.checked_duration(expr, span)
+    }
+
+    /// A duration of a range or a step, which is above zero.
+    pub(super) fn positive_duration(&mut self, place: Place) -> Result<DurationExpr, ParseError> {
+        let (duration, span) = self.duration_expr(place)?;
+        if let TokenKind::Error(_) = self.peek().kind {
+            return Err(self.unexpected("", ""));
+        }
+        check::positive(&duration, span)?;
+        Ok(duration)
     }
 
     fn checked_duration(&self, expr: DurationExpr, span: Span) -> Result<(DurationExpr, Span), ParseError> {
@@ -49,35 +74,30 @@ impl Parser<'_> {
 
     /// What follows `offset`: one signed operand; arithmetic needs parentheses.
     pub(super) fn offset_duration(&mut self) -> Result<(DurationExpr, Span), ParseError> {
-        const CONTEXT: &str = "offset";
         self.duration_ops = 0;
         let sign = self.peek().clone();
         let (expr, span) = match sign.kind {
             TokenKind::Minus | TokenKind::Plus => {
                 self.next();
-                let (operand, span) = self.duration_operand(CONTEXT)?;
+                let (operand, span) = self.duration_operand(OFFSET)?;
                 let expr = if sign.kind == TokenKind::Minus { negate(operand) } else { operand };
                 (expr, sign.span.to(span))
             }
-            _ => self.duration_operand(CONTEXT)?,
+            _ => self.duration_operand(OFFSET)?,
         };
         self.checked_duration(expr, span)
     }
 
-    fn duration_sum(
-        &mut self,
-        context: &str,
-        precedence_min: u8,
-    ) -> Result<(DurationExpr, Span), ParseError> {
-        self.deeper(|parser| parser.duration_sum_here(context, precedence_min))
+    fn duration_sum(&mut self, place: Place, precedence_min: u8) -> Result<(DurationExpr, Span), ParseError> {
+        self.deeper(|parser| parser.duration_sum_here(place, precedence_min))
     }
 
     fn duration_sum_here(
         &mut self,
-        context: &str,
+        place: Place,
         precedence_min: u8,
     ) -> Result<(DurationExpr, Span), ParseError> {
-        let (mut left, mut span) = self.duration_unary(context)?;
+        let (mut left, mut span) = self.duration_unary(place)?;
         while let Some(op) = duration_op(&self.peek().kind) {
             let precedence = op.precedence();
             if precedence < precedence_min {
@@ -90,7 +110,7 @@ impl Parser<'_> {
                 return Err(ParseError::at(op_span, message));
             }
             let right_min = if op == BinaryOp::Pow { precedence } else { precedence + 1 };
-            let (right, right_span) = self.duration_sum(context, right_min)?;
+            let (right, right_span) = self.duration_sum(place, right_min)?;
             check::divisor(op, &right, op_span)?;
             span = span.to(right_span);
             left = DurationExpr::Binary(op, Box::new(left), Box::new(right));
@@ -98,18 +118,18 @@ impl Parser<'_> {
         Ok((left, span))
     }
 
-    fn duration_unary(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
+    fn duration_unary(&mut self, place: Place) -> Result<(DurationExpr, Span), ParseError> {
         let sign = self.peek().clone();
         if !matches!(sign.kind, TokenKind::Minus | TokenKind::Plus) {
-            return self.duration_operand(context);
+            return self.duration_operand(place);
         }
         self.next();
-        let (operand, span) = self.duration_sum(context, BinaryOp::Mul.precedence() + 1)?;
+        let (operand, span) = self.duration_sum(place, BinaryOp::Mul.precedence() + 1)?;
         let expr = if sign.kind == TokenKind::Minus { negate(operand) } else { operand };
         Ok((expr, sign.span.to(span)))
     }
 
-    fn duration_operand(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
+    fn duration_operand(&mut self, place: Place) -> Result<(DurationExpr, Span), ParseError> {
         match self.peek().kind {
             TokenKind::Number | TokenKind::Duration => {
                 let as_duration = self.at(&TokenKind::Duration);
@@ -118,36 +138,36 @@ impl Parser<'_> {
             }
             TokenKind::LeftParen => {
                 let start = self.next().span;
-                let (inner, _) = self.duration_sum(context, 0)?;
-                let end = self.expect(&TokenKind::RightParen, context, "\")\"")?.span;
+                let (inner, _) = self.duration_sum(place, 0)?;
+                let end = self.expect(&TokenKind::RightParen, place.context, place.expected)?.span;
                 Ok((DurationExpr::Paren(Box::new(inner)), start.to(end)))
             }
-            TokenKind::Identifier => self.duration_function(context),
-            _ => Err(self.unexpected(context, EXPECTED)),
+            TokenKind::Identifier => self.duration_function(place),
+            _ => Err(self.unexpected(place.context, place.expected)),
         }
     }
 
-    fn duration_function(&mut self, context: &str) -> Result<(DurationExpr, Span), ParseError> {
+    fn duration_function(&mut self, place: Place) -> Result<(DurationExpr, Span), ParseError> {
         let word = self.peek().text.to_ascii_lowercase();
         if !matches!(word.as_str(), "step" | "range" | "min_of" | "max_of") {
-            return Err(self.unexpected(context, EXPECTED));
+            return Err(self.unexpected(place.context, place.expected));
         }
         let start = self.next().span;
         if !self.at(&TokenKind::LeftParen) {
-            return Err(self.unexpected(context, EXPECTED));
+            return Err(self.unexpected(place.context, place.expected));
         }
         self.next();
         let expr = match word.as_str() {
             "step" => DurationExpr::Step,
             "range" => DurationExpr::Range,
             _ => {
-                let left = Box::new(self.duration_sum(context, 0)?.0);
-                self.expect(&TokenKind::Comma, context, "\",\"")?;
-                let right = Box::new(self.duration_sum(context, 0)?.0);
+                let left = Box::new(self.duration_sum(place, 0)?.0);
+                self.expect(&TokenKind::Comma, place.context, place.expected)?;
+                let right = Box::new(self.duration_sum(place, 0)?.0);
                 if word == "min_of" { DurationExpr::Min(left, right) } else { DurationExpr::Max(left, right) }
             }
         };
-        let end = self.expect(&TokenKind::RightParen, context, "\")\"")?.span;
+        let end = self.expect(&TokenKind::RightParen, place.context, place.expected)?.span;
         Ok((expr, start.to(end)))
     }
 }

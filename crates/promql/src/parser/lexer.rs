@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! statement ──{──▶ braces (names, strings, = != =~ !~) ──}──▶ statement
-//!           ──[──▶ brackets (durations and their arithmetic, ':') ──]──▶ statement
+//!           ──[──▶ brackets (signs, functions of durations) ──number──▶ statement, until ']'
 //! ```
+//! Behind the first number in brackets a statement's tokens are known again, as in Prometheus: only words are not.
 //! The first thing that is no token becomes an error token and ends the list.
 
 use super::strings::scan_string;
@@ -14,23 +15,33 @@ use crate::ast::Span;
 enum Mode {
     Statement,
     Braces,
+    /// Behind `[`, before the first number.
     Brackets,
 }
 
 /// Splits `text`; the last token is `End` or an error.
 pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
-    let mut lexer = Lexer { text, position: 0, mode: Mode::Statement, parens: 0, colon_seen: false };
+    let mut lexer = Lexer {
+        text,
+        position: 0,
+        mode: Mode::Statement,
+        parens: 0,
+        in_brackets: false,
+        number_seen: false,
+        colon_seen: false,
+        blamed_from_behind: false,
+    };
     let mut locator = Locator { text, position: 0, line: 1, line_start: 0 };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_blank();
         let start = lexer.position;
         let kind = lexer.next_kind();
-        // A text that can't be read is to blame up to its end, an unopened parenthesis from behind it, as in Prometheus.
+        // A text that can't be read is to blame up to its end, some tokens at the wrong place from behind them, as in
+        // Prometheus.
         let is_error = matches!(kind, TokenKind::Error(_));
-        let is_paren = is_error && lexer.position == start + 1 && text.as_bytes()[start] == b')';
         let end = if is_error { text.len() } else { lexer.position };
-        let span = locator.span(if is_paren { lexer.position } else { start }, end);
+        let span = locator.span(if lexer.blamed_from_behind { lexer.position } else { start }, end);
         let last = matches!(kind, TokenKind::End | TokenKind::Error(_));
         tokens.push(Token { kind, text: &text[start..lexer.position], span });
         if last {
@@ -71,7 +82,12 @@ struct Lexer<'t> {
     position: usize,
     mode: Mode,
     parens: u32,
+    in_brackets: bool,
+    /// Any brackets of the text held a number: without one there is no subquery, as in Prometheus.
+    number_seen: bool,
     colon_seen: bool,
+    /// The error that was just found begins where its token ends.
+    blamed_from_behind: bool,
 }
 
 impl Lexer<'_> {
@@ -99,7 +115,7 @@ impl Lexer<'_> {
 
     fn skip_blank(&mut self) {
         while let Some(next) = self.peek() {
-            if next == '#' {
+            if next == '#' && self.mode != Mode::Brackets {
                 self.position =
                     self.text[self.position..].find('\n').map_or(self.text.len(), |at| self.position + at);
             } else if matches!(next, ' ' | '\t' | '\n' | '\r') {
@@ -120,40 +136,72 @@ impl Lexer<'_> {
 
     fn statement(&mut self) -> TokenKind {
         let Some(next) = self.peek() else {
-            return if self.parens > 0 { error("unclosed left parenthesis") } else { TokenKind::End };
+            return match (self.parens, self.in_brackets) {
+                (0, false) => TokenKind::End,
+                (0, true) => error("unclosed left bracket"),
+                _ => error("unclosed left parenthesis"),
+            };
         };
         match next {
             '0'..='9' => return self.number_or_duration(),
             '.' if self.rest().get(1).is_some_and(u8::is_ascii_digit) => return self.number_or_duration(),
             '"' | '\'' | '`' => return self.string(),
+            ':' if self.in_brackets => return self.colon(),
+            'a'..='z' | 'A'..='Z' | '_' if self.in_brackets => {
+                return self
+                    .duration_word()
+                    .unwrap_or_else(|| error(format!("unexpected character: {next:?}, expected ':'")));
+            }
             'a'..='z' | 'A'..='Z' | '_' | ':' => return self.identifier(true),
             _ => {}
         }
         self.bump();
         match next {
             ',' => TokenKind::Comma,
-            '(' => {
-                self.parens += 1;
-                TokenKind::LeftParen
-            }
-            ')' if self.parens == 0 => error("unexpected right parenthesis ')'"),
-            ')' => {
-                self.parens -= 1;
-                TokenKind::RightParen
-            }
+            '(' | ')' => self.paren(next),
             '{' => {
                 self.mode = Mode::Braces;
                 TokenKind::LeftBrace
             }
+            '[' if self.in_brackets => error("unexpected left bracket '['"),
             '[' => {
                 self.mode = Mode::Brackets;
+                self.in_brackets = true;
                 self.colon_seen = false;
                 TokenKind::LeftBracket
+            }
+            ']' if self.in_brackets => {
+                self.in_brackets = false;
+                TokenKind::RightBracket
             }
             ']' => error("unexpected right bracket ']'"),
             '@' => TokenKind::At,
             other => self.operator(other),
         }
+    }
+
+    /// `paren` is taken already.
+    fn paren(&mut self, paren: char) -> TokenKind {
+        if paren == '(' {
+            self.parens += 1;
+            return TokenKind::LeftParen;
+        }
+        if self.parens == 0 {
+            self.blamed_from_behind = true;
+            return error("unexpected right parenthesis ')'");
+        }
+        self.parens -= 1;
+        TokenKind::RightParen
+    }
+
+    /// The colon of a subquery, which has one.
+    fn colon(&mut self) -> TokenKind {
+        if self.colon_seen {
+            return error("unexpected colon ':'");
+        }
+        self.bump();
+        self.colon_seen = true;
+        TokenKind::Colon
     }
 
     /// `first` is taken already.
@@ -212,48 +260,52 @@ impl Lexer<'_> {
 
     fn brackets(&mut self) -> TokenKind {
         let Some(next) = self.peek() else { return error("unexpected end of input in duration expression") };
+        let misplaced =
+            || error(format!("unexpected character in duration expression: {}", quote_char(next)));
         match next {
-            '0'..='9' | '.' => return self.number_or_duration(),
-            'a'..='z' | 'A'..='Z' => return self.duration_word(),
+            '.' if !self.rest().get(1).is_some_and(u8::is_ascii_digit) => return misplaced(),
+            '0'..='9' | '.' => {
+                self.mode = Mode::Statement;
+                self.number_seen = true;
+                return self.number_or_duration();
+            }
+            'a'..='z' | 'A'..='Z' | '_' => return self.duration_word().unwrap_or_else(misplaced),
             _ => {}
         }
         self.bump();
         match next {
             ']' => {
                 self.mode = Mode::Statement;
+                self.in_brackets = false;
                 TokenKind::RightBracket
             }
-            ':' if self.colon_seen => error("unexpected second colon"),
+            ':' if !self.number_seen => {
+                self.blamed_from_behind = true;
+                error("unexpected colon before duration in duration expression")
+            }
+            ':' if self.colon_seen => {
+                self.blamed_from_behind = true;
+                error("unexpected repeated colon in duration expression")
+            }
             ':' => {
                 self.colon_seen = true;
                 TokenKind::Colon
             }
-            '(' => {
-                self.parens += 1;
-                TokenKind::LeftParen
-            }
-            ')' if self.parens == 0 => error("unexpected right parenthesis ')'"),
-            ')' => {
-                self.parens -= 1;
-                TokenKind::RightParen
-            }
+            '(' | ')' => self.paren(next),
             ',' => TokenKind::Comma,
             '+' | '-' | '*' | '/' | '%' | '^' => self.operator(next),
-            other => error(format!("unexpected character in duration expression: {}", quote_char(other))),
+            _ => misplaced(),
         }
     }
 
-    fn duration_word(&mut self) -> TokenKind {
-        let start = self.position;
-        while self.peek().is_some_and(|next| next.is_ascii_alphanumeric() || next == '_') {
-            self.position += 1;
-        }
-        let word = self.text[start..self.position].to_ascii_lowercase();
-        if matches!(word.as_str(), "step" | "range" | "min_of" | "max_of") {
-            return TokenKind::Identifier;
-        }
-        let first = self.text[start..].chars().next().unwrap_or(' ');
-        error(format!("unexpected character: {first:?}, expected ':'"))
+    /// `step`, `range`, `min_of`, `max_of`: the words of durations.
+    fn duration_word(&mut self) -> Option<TokenKind> {
+        let is_letter = |next: &u8| next.is_ascii_alphabetic() || *next == b'_';
+        let length = self.rest().iter().take_while(|next| is_letter(next)).count();
+        let end = self.position + length;
+        let word = self.text[self.position..end].to_ascii_lowercase();
+        self.position = end;
+        matches!(word.as_str(), "step" | "range" | "min_of" | "max_of").then_some(TokenKind::Identifier)
     }
 
     fn identifier(&mut self, colons: bool) -> TokenKind {

@@ -3,7 +3,8 @@
 //! ```text
 //! or < and unless < == != > < >= <= </ >/ < + - < * / % atan2 (and unary + -) < ^ (right) < [range] offset @
 //! ```
-//! Types, arguments and modifiers are checked while the tree is built, so that an [`Expr`] is always well formed.
+//! Types, arguments and modifiers are checked while the tree is built, so that an [`Expr`] is always well formed. What is
+//! wrong with types is said only of a text that can be read to its end, as in Prometheus.
 
 mod check;
 mod durations;
@@ -80,13 +81,14 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 /// # Errors
 /// As [`parse`]; also for experimental syntax that is off.
 pub fn parse_with(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
-    let expr = parse_unchecked(text, syntax)?;
+    let (expr, types) = parse_unchecked(text, syntax)?;
+    types?;
     check::tree(&expr)?;
     Ok(expr)
 }
 
-/// Well-formed, and nothing more is known.
-fn parse_unchecked(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
+/// Well-formed, and whether its types are right; nothing more is known.
+fn parse_unchecked(text: &str, syntax: &Syntax) -> Result<(Expr, Result<(), ParseError>), ParseError> {
     let mut parser = Parser::new(text, *syntax)?;
     if parser.peek().kind == TokenKind::End {
         return Err(ParseError::at(
@@ -96,7 +98,7 @@ fn parse_unchecked(text: &str, syntax: &Syntax) -> Result<Expr, ParseError> {
     }
     let expr = parser.expression(0)?;
     match parser.peek().kind {
-        TokenKind::End => Ok(expr),
+        TokenKind::End => Ok((expr, parser.deferred.map_or(Ok(()), Err))),
         _ => Err(parser.unexpected("", "")),
     }
 }
@@ -117,12 +119,13 @@ pub fn parse_bytes(bytes: &[u8], syntax: &Syntax) -> Result<Expr, ParseError> {
     Err(ParseError::at(Span { end, ..token }, "invalid UTF-8 rune"))
 }
 
-/// Parses an instant selector without modifiers, as `match[]` has it. Unlike an expression it may match everything.
+/// Parses an instant selector without modifiers, as `match[]` has it. Unlike an expression it may match everything, and the
+/// metric's name twice.
 ///
 /// # Errors
 /// [`ParseError`]; also when the text is any other expression.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    let expr = parse_unchecked(text, &Syntax::default())?;
+    let (expr, types) = parse_unchecked(text, &Syntax::default())?;
     match expr.kind {
         ExprKind::Selector(selector)
             if selector.range.is_none()
@@ -131,7 +134,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
         {
             Ok(selector.matchers)
         }
-        _ => check::tree(&expr).and_then(|()| {
+        _ => types.and_then(|()| check::tree(&expr)).and_then(|()| {
             Err(ParseError::at(expr.span, format!("expected a series selector, got {:?}", shorten(text))))
         }),
     }
@@ -149,6 +152,10 @@ struct Parser<'t> {
     tree_depth: usize,
     /// Operators of the duration that is being parsed.
     duration_ops: usize,
+    /// Aggregations that are being parsed.
+    aggregations: usize,
+    /// The first rule of types that is broken.
+    deferred: Option<ParseError>,
     syntax: Syntax,
 }
 
@@ -158,7 +165,16 @@ impl<'t> Parser<'t> {
             let message = format!("expression of {} bytes is longer than {TEXT_BYTES_MAX} bytes", text.len());
             return Err(ParseError::at(Span { line: 1, column: 1, ..Span::default() }, message));
         }
-        Ok(Self { tokens: lexer::lex(text), position: 0, depth: 0, tree_depth: 0, duration_ops: 0, syntax })
+        Ok(Self {
+            tokens: lexer::lex(text),
+            position: 0,
+            depth: 0,
+            tree_depth: 0,
+            duration_ops: 0,
+            aggregations: 0,
+            deferred: None,
+            syntax,
+        })
     }
 
     fn peek(&self) -> &Token<'t> {
@@ -194,8 +210,17 @@ impl<'t> Parser<'t> {
         self.take(kind).ok_or_else(|| self.unexpected(context, expected))
     }
 
-    /// The next token does not fit. A token that is an error speaks for itself.
+    /// Keeps a broken rule of types for the end, when nothing worse is found.
+    fn defer(&mut self, checked: Result<(), ParseError>) {
+        if let Err(error) = checked {
+            self.deferred.get_or_insert(error);
+        }
+    }
+
+    /// The next token does not fit. A token that is an error speaks for itself; what has no context of its own is
+    /// in the aggregation around it.
     fn unexpected(&self, context: &str, expected: &str) -> ParseError {
+        let context = if context.is_empty() && self.aggregations > 0 { "aggregation" } else { context };
         let token = self.peek();
         if let TokenKind::Error(message) = &token.kind {
             return ParseError::at(token.span, message.clone());
@@ -270,10 +295,10 @@ impl<'t> Parser<'t> {
         {
             return self.aggregate(op);
         }
-        if call_follows && !is_reserved(text) {
+        if call_follows && !is_reserved(text) && !is_keyword(text) {
             return self.call();
         }
-        if text.eq_ignore_ascii_case("inf") || text.eq_ignore_ascii_case("nan") {
+        if is_number_word(text) {
             let span = self.next().span;
             let value = if text.eq_ignore_ascii_case("inf") { f64::INFINITY } else { f64::NAN };
             return Ok(Expr { kind: ExprKind::Number { value, as_duration: false }, span });
@@ -286,16 +311,22 @@ impl<'t> Parser<'t> {
 
     fn call(&mut self) -> Result<Expr, ParseError> {
         let name = self.next();
+        let deferred_before = self.deferred.clone();
+        let (arguments, end) = self.arguments()?;
         let Some(function) = function(name.text) else {
             return Err(ParseError::at(name.span, format!("unknown function with name {:?}", name.text)));
         };
         if function.experimental && !self.syntax.experimental_functions {
             return Err(ParseError::at(name.span, format!("function {:?} is not enabled", name.text)));
         }
-        let (arguments, end) = self.arguments()?;
         let span = name.span.to(end);
         self.grow_tree(span)?;
-        check::call(function, &arguments, span)?;
+        if let Err(error) = check::arity(function, arguments.len(), span) {
+            // Before what is wrong inside the arguments.
+            self.deferred = Some(deferred_before.unwrap_or(error));
+        } else {
+            self.defer(check::arguments(function, &arguments));
+        }
         Ok(Expr { kind: ExprKind::Call(Call { function, arguments, span }), span })
     }
 
@@ -316,19 +347,36 @@ impl<'t> Parser<'t> {
                 return Ok((arguments, end.span));
             }
             let comma = self.expect(&TokenKind::Comma, "", "")?;
-            if self.at(&TokenKind::RightParen) {
+            if !self.starts_expression() {
                 return Err(ParseError::at(comma.span, "trailing commas not allowed in function call args"));
             }
         }
     }
 
+    /// Whether the next token may begin an expression, or is an error of its own.
+    fn starts_expression(&self) -> bool {
+        let token = self.peek();
+        match token.kind {
+            TokenKind::Identifier => !is_reserved(token.text),
+            TokenKind::Number
+            | TokenKind::Duration
+            | TokenKind::String(_)
+            | TokenKind::MetricIdentifier
+            | TokenKind::LeftParen
+            | TokenKind::LeftBrace
+            | TokenKind::Plus
+            | TokenKind::Minus
+            | TokenKind::Error(_) => true,
+            _ => false,
+        }
+    }
+
     fn aggregate(&mut self, op: AggregateOp) -> Result<Expr, ParseError> {
         let name = self.next();
+        self.aggregations += 1;
         let before = self.grouping()?;
-        if !self.at(&TokenKind::LeftParen) {
-            return Err(self.unexpected(if before.is_some() { "aggregation" } else { "" }, ""));
-        }
         let (mut arguments, mut end) = self.arguments()?;
+        self.aggregations -= 1;
         let grouping = if before.is_some() {
             before
         } else {
@@ -339,19 +387,12 @@ impl<'t> Parser<'t> {
             after
         };
         let span = name.span.to(end);
-        let is_experimental = matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio);
-        if is_experimental && !self.syntax.experimental_functions {
-            let message = format!(
-                "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
-                op.as_str()
-            );
-            return Err(ParseError::at(span, message));
-        }
+        check::aggregate_arity(op, arguments.len(), span, self.syntax.experimental_functions)?;
         self.grow_tree(span)?;
-        check::aggregate(op, &arguments, span)?;
         let (without, labels) = grouping.unwrap_or_default();
         let expr = arguments.pop().ok_or_else(|| ParseError::at(span, "no arguments"))?;
         let aggregate = Aggregate { op, expr, parameter: arguments.pop(), labels, without };
+        self.defer(check::aggregate(&aggregate));
         Ok(Expr { kind: ExprKind::Aggregate(Box::new(aggregate)), span })
     }
 
@@ -372,7 +413,12 @@ impl<'t> Parser<'t> {
         let mut labels = Vec::new();
         while self.take(&TokenKind::RightParen).is_none() {
             match self.peek().kind.clone() {
-                TokenKind::Identifier => labels.push(self.next().text.to_owned()),
+                TokenKind::Identifier if is_number_word(self.peek().text) => {
+                    return Err(self.unexpected(CONTEXT, "label"));
+                }
+                TokenKind::Identifier | TokenKind::MetricIdentifier => {
+                    labels.push(self.next().text.to_owned())
+                }
                 TokenKind::String(bytes) => {
                     let span = self.next().span;
                     labels.push(utf8(bytes, span)?);
@@ -385,6 +431,28 @@ impl<'t> Parser<'t> {
         }
         Ok(labels)
     }
+}
+
+/// Words that are metrics, but no functions.
+fn is_keyword(text: &str) -> bool {
+    const KEYWORDS: [&str; 11] = [
+        "and",
+        "or",
+        "unless",
+        "by",
+        "without",
+        "offset",
+        "anchored",
+        "smoothed",
+        "fill",
+        "fill_left",
+        "fill_right",
+    ];
+    is_number_word(text) || KEYWORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+fn is_number_word(text: &str) -> bool {
+    text.eq_ignore_ascii_case("inf") || text.eq_ignore_ascii_case("nan")
 }
 
 /// Words that are neither metrics nor functions where an operand is expected.

@@ -35,7 +35,7 @@ impl Parser<'_> {
                 return Err(ParseError::at(span, "binop fill modifiers are experimental and not enabled"));
             }
             let binary = Binary { op, left, right, returns_bool, matching };
-            check::binary(&binary, span, op_span)?;
+            self.defer(check::binary(&binary, span, op_span));
             self.tree_depth = left_depth.max(self.tree_depth);
             self.grow_tree(span)?;
             left_depth = self.tree_depth;
@@ -58,7 +58,7 @@ impl Parser<'_> {
         let operand = self.expression(UNARY_PRECEDENCE + 1)?;
         let span = start.to(operand.span);
         self.grow_tree(span)?;
-        check::unary(&operand, span)?;
+        self.defer(check::unary(&operand, span));
         if let ExprKind::Number { value, as_duration } = operand.kind {
             let value = if negative { -value } else { value };
             return Ok(Expr { kind: ExprKind::Number { value, as_duration }, span });
@@ -105,8 +105,8 @@ impl Parser<'_> {
             }
             self.next();
             self.next();
-            let value = self.signed_number("fill")?;
-            self.expect(&TokenKind::RightParen, "fill", "\")\"")?;
+            let value = self.signed_number("")?;
+            self.expect(&TokenKind::RightParen, "", "")?;
             if word != "fill_right" {
                 matching.fill_left = Some(value);
             }

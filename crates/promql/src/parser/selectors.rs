@@ -2,9 +2,10 @@
 
 use model::{METRIC_NAME, MatchOp, Matcher};
 
+use super::durations::{RANGE, STEP};
 use super::token::TokenKind;
 use super::{Parser, check, utf8};
-use crate::ast::{At, Expr, ExprKind, Extension, Selector, Span, Subquery, TimeShift, ValueType};
+use crate::ast::{At, Expr, ExprKind, Extension, Selector, Span, Subquery, TimeShift};
 use crate::error::ParseError;
 
 impl Parser<'_> {
@@ -22,7 +23,7 @@ impl Parser<'_> {
             let end = self.braces(&mut matchers)?;
             span = span.to(end);
         }
-        check::selector(name.as_deref(), &matchers, span)?;
+        self.defer(check::selector(name.as_deref(), &matchers, span));
         let selector = Selector { name, matchers, range: None, shift: TimeShift::default(), extension: None };
         Ok(Expr { kind: ExprKind::Selector(selector), span })
     }
@@ -59,6 +60,7 @@ impl Parser<'_> {
             TokenKind::Comma | TokenKind::RightBrace if quoted => {
                 return Ok(Matcher::equal(METRIC_NAME, name));
             }
+            _ if quoted => return Err(self.unexpected(CONTEXT, "\",\" or \"}\"")),
             _ => return Err(self.unexpected(CONTEXT, "label matching operator")),
         };
         self.next();
@@ -92,22 +94,23 @@ impl Parser<'_> {
 
     /// `[range]` or `[range:step]`.
     fn brackets(&mut self, expr: Expr) -> Result<Expr, ParseError> {
-        const CONTEXT: &str = "subquery or range selector";
         let open = self.next().span;
-        let range = self.duration_expr(CONTEXT)?;
-        let range_span = range.1;
+        let range = self.positive_duration(RANGE)?;
         let has_step = self.take(&TokenKind::Colon).is_some();
         let step = if has_step && !self.at(&TokenKind::RightBracket) {
-            Some(self.duration_expr(CONTEXT)?)
+            Some(self.positive_duration(STEP)?)
         } else {
             None
         };
-        let expected = if has_step { "\"]\"" } else { "\":\" or \"]\"" };
-        let close = self.expect(&TokenKind::RightBracket, CONTEXT, expected)?.span;
+        let (context, expected) =
+            if has_step { ("subquery selector", "\"]\"") } else { ("subquery or range", "\":\" or \"]\"") };
+        let close = self.expect(&TokenKind::RightBracket, context, expected)?.span;
         let span = expr.span.to(close);
         if has_step {
             self.grow_tree(span)?;
-            return subquery(expr, range, step, span);
+            self.defer(check::subquery(&expr, span));
+            let subquery = Subquery { expr, range, step, shift: TimeShift::default() };
+            return Ok(Expr { kind: ExprKind::Subquery(Box::new(subquery)), span });
         }
         let brackets = open.to(close);
         let ExprKind::Selector(mut selector) = expr.kind else {
@@ -124,8 +127,7 @@ impl Parser<'_> {
         if selector.extension.is_some() {
             return Err(ParseError::at(brackets, "no anchored or smoothed modifiers allowed before range"));
         }
-        check::positive(&range.0, range_span)?;
-        selector.range = Some(range.0);
+        selector.range = Some(range);
         Ok(Expr { kind: ExprKind::Selector(selector), span })
     }
 
@@ -168,7 +170,7 @@ impl Parser<'_> {
         if !negative {
             self.take(&TokenKind::Plus);
         }
-        let expected = if context == "@" { "timestamp" } else { "number" };
+        let expected = if context == "@" { "timestamp" } else { "" };
         let value = match &self.peek().kind {
             TokenKind::Number | TokenKind::Duration => self.number_literal()?.0,
             TokenKind::Identifier if self.peek().text.eq_ignore_ascii_case("inf") => {
@@ -225,27 +227,6 @@ impl Parser<'_> {
         expr.span = span.to(word.span);
         Ok(())
     }
-}
-
-fn subquery(
-    expr: Expr,
-    range: (crate::ast::DurationExpr, Span),
-    step: Option<(crate::ast::DurationExpr, Span)>,
-    span: Span,
-) -> Result<Expr, ParseError> {
-    let value_type = expr.value_type();
-    if value_type != ValueType::Vector {
-        let got = if value_type == ValueType::Matrix { "matrix" } else { value_type.describe() };
-        let message = format!("subquery is only allowed on instant vector, got {got} instead");
-        return Err(ParseError::at(span, message));
-    }
-    check::positive(&range.0, range.1)?;
-    if let Some(step) = &step {
-        check::positive(&step.0, step.1)?;
-    }
-    let subquery =
-        Subquery { expr, range: range.0, step: step.map(|step| step.0), shift: TimeShift::default() };
-    Ok(Expr { kind: ExprKind::Subquery(Box::new(subquery)), span })
 }
 
 fn shift_of<'e>(expr: &'e mut Expr, what: &str) -> Result<&'e mut TimeShift, ParseError> {

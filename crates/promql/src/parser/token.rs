@@ -53,7 +53,7 @@ pub(crate) struct Token<'t> {
 }
 
 const OPERATOR_WORDS: [&str; 4] = ["and", "or", "unless", "atan2"];
-const KEYWORDS: [&str; 13] = [
+const KEYWORDS: [&str; 10] = [
     "by",
     "without",
     "on",
@@ -62,9 +62,6 @@ const KEYWORDS: [&str; 13] = [
     "group_right",
     "bool",
     "offset",
-    "start",
-    "end",
-    "step",
     "anchored",
     "smoothed",
 ];
@@ -105,6 +102,10 @@ fn describe_word(text: &str) -> String {
         format!("<op:{text}>")
     } else if KEYWORDS.contains(&lower.as_str()) {
         format!("<{text}>")
+    } else if matches!(lower.as_str(), "start" | "end" | "step" | "range" | "min_of" | "max_of") {
+        format!("{text:?}")
+    } else if matches!(lower.as_str(), "inf" | "nan") {
+        format!("number {text:?}")
     } else if AggregateOp::from_name(text).is_some() {
         format!("<aggr:{text}>")
     } else {

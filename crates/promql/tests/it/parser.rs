@@ -32,6 +32,25 @@ fn errors_name_line_and_column() {
     check("a[0s]", "1:3: parse error: duration must be greater than 0");
 }
 
+/// Which of several errors is told, where, and in which context.
+#[test]
+fn errors_are_those_of_prometheus() {
+    let script = include_str!("../../testdata/parse_errors.txt");
+    let syntax = Syntax { experimental_functions: true, ..Syntax::default() };
+    let mut lines = script.lines().filter(|line| !line.starts_with('#'));
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    while let (Some(text), Some(want)) = (lines.next(), lines.next()) {
+        cases += 1;
+        let got = parse_with(text, &syntax).map_or_else(|error| error.to_string(), |_| "ACCEPTED".into());
+        if got != want.trim_start() {
+            wrong.push(format!("{text}\n  ours {got}\n{want}"));
+        }
+    }
+    assert!(cases > 50, "only {cases} cases found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn printing_normalises() {
     check("sum by(a) (x)", "sum by (a) (x)");
@@ -54,6 +73,7 @@ fn selectors_for_series_lookups() {
     assert_eq!(parse_selector("up{job=\"a\"}").unwrap().len(), 2);
     assert_eq!(parse_selector("{}"), Ok(Vec::new()));
     assert!(parse("{}").is_err());
+    assert_eq!(parse_selector("up{__name__!=\"x\"}").unwrap().len(), 2);
     assert!(parse_selector("up offset 5m").is_err());
     assert!(parse_selector("sum(up)").is_err());
 }
