@@ -24,7 +24,9 @@ pub(crate) fn class(major_version: u32, node: &Node, difference: &Difference) ->
             Some("ties in topk")
         }
         Difference::Words { ours, theirs } if ours.len() == theirs.len() => Some("last digit of a tie"),
-        Difference::Value { theirs, .. } if theirs.contains("Inf") && node.uses(&["sinh", "cosh"]) => {
+        Difference::Value { theirs, .. }
+            if (theirs.contains("Inf") || theirs == "NaN") && node.uses(&["sinh", "cosh"]) =>
+        {
             Some("sinh and cosh near overflow")
         }
         Difference::Series { only_theirs, .. }
@@ -105,10 +107,13 @@ fn without(text: &str, from: &str, to: &str) -> String {
 
 /// Warnings and infos that only one gives.
 fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    let computes_ranges = node.any(&is_computed_range);
     let nameless = |notes: &[String]| -> Vec<String> {
         let nameless = notes
             .iter()
-            .map(|note| without(&without(note, " for metric name \"", "\""), ", over ", " samples"));
+            .filter(|note| !(computes_ranges && note.contains("metric might not be a counter")))
+            .map(|note| without(&without(note, " for metric name \"", "\""), ", over ", " samples"))
+            .map(|note| without(&note, "is not a counter: \"", "\""));
         let mut nameless: Vec<String> = nameless.collect();
         nameless.sort_unstable();
         nameless.dedup();
@@ -116,6 +121,9 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
     };
     if nameless(ours) == nameless(theirs) {
         return Some("names in notes");
+    }
+    if same_but_for_last_digits(ours, theirs) {
+        return Some("last digits in notes");
     }
     let others = |left: &[String], right: &[String]| -> Vec<String> {
         left.iter().filter(|note| !right.contains(note)).cloned().collect()
@@ -134,6 +142,23 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
 fn is_rounding(ours: &str, theirs: &str) -> bool {
     let (Ok(ours), Ok(theirs)) = (ours.parse::<f64>(), theirs.parse::<f64>()) else { return false };
     (ours - theirs).abs() <= ROUNDING_MAX * ours.abs().max(theirs.abs())
+}
+
+/// Whether the notes are the same when numbers of more than twelve digits are rounded.
+fn same_but_for_last_digits(ours: &[String], theirs: &[String]) -> bool {
+    let rounded = |word: &str| match word.parse::<f64>() {
+        Ok(number) if word.len() > 12 => format!("{number:.11e}"),
+        _ => word.to_owned(),
+    };
+    let all_rounded = |notes: &[String]| -> Vec<String> {
+        notes.iter().map(|note| note.split(' ').map(rounded).collect::<Vec<_>>().join(" ")).collect()
+    };
+    all_rounded(ours) == all_rounded(theirs)
+}
+
+/// A subquery of something else than a selector: theirs removed the name.
+fn is_computed_range(node: &Node) -> bool {
+    matches!(node, Node::Subquery { inner, .. } if !matches!(**inner, Node::Selector { .. }))
 }
 
 /// `%` of what a function gave: a last digit decides.

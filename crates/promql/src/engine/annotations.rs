@@ -4,10 +4,13 @@
 
 use std::fmt::{self, Write as _};
 
+use super::column::Map;
 use crate::ast::Span;
 
-/// Most different warnings or infos of one query.
-const ANNOTATIONS_MAX: usize = 1000;
+/// Most different warnings and infos of one query that are told, each; those above are counted.
+const ANNOTATIONS_MAX: usize = 10;
+/// Most notes of one query that are kept.
+const KEPT_MAX: usize = 10_000;
 
 /// What an annotation says.
 #[derive(Clone, Debug)]
@@ -234,25 +237,36 @@ fn for_metric_name(name: &str) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     notes: Vec<(Note, Option<Span>)>,
+    /// Where the note of a text is.
+    index: Map<String, usize>,
 }
 
 impl Annotations {
     /// Adds a note or merges it with that of the same text. The place said last stays, as in Prometheus.
     pub(crate) fn add(&mut self, span: Option<Span>, note: Note) {
-        if let Some((known, place)) = self.notes.iter_mut().find(|(known, _)| known.text == note.text) {
+        if let Some((known, place)) = self.index.get(&note.text).map(|position| &mut self.notes[*position]) {
             known.merge(&note);
             *place = span;
-        } else if self.notes.len() < 2 * ANNOTATIONS_MAX {
+        } else if self.notes.len() < KEPT_MAX {
+            self.index.insert(note.text.clone(), self.notes.len());
             self.notes.push((note, span));
         }
     }
 
-    /// The warnings and the infos in words.
+    /// The warnings and the infos in words; the last of a list counts those that are too many to be told.
     pub(crate) fn into_texts(self) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
+        let (mut warnings_omitted, mut infos_omitted) = (0_usize, 0_usize);
         for (note, span) in self.notes {
-            let (kind, list) =
-                if note.is_warning { ("warning", &mut warnings) } else { ("info", &mut infos) };
+            let (kind, list, omitted) = if note.is_warning {
+                ("warning", &mut warnings, &mut warnings_omitted)
+            } else {
+                ("info", &mut infos, &mut infos_omitted)
+            };
+            if list.len() == ANNOTATIONS_MAX {
+                *omitted += 1;
+                continue;
+            }
             let mut text = match span {
                 Some(_) => format!("PromQL {kind}: {}", note.text),
                 None => note.text.clone(),
@@ -262,8 +276,13 @@ impl Annotations {
                 written = written.and_then(|()| write!(text, " ({}:{})", span.line, span.column));
             }
             debug_assert!(written.is_ok(), "BUG: writing to a string cannot fail");
-            if list.len() < ANNOTATIONS_MAX {
-                list.push(text);
+            list.push(text);
+        }
+        for (kind, list, omitted) in
+            [("warning", &mut warnings, warnings_omitted), ("info", &mut infos, infos_omitted)]
+        {
+            if omitted > 0 {
+                list.push(format!("{omitted} more {kind} annotations omitted"));
             }
         }
         (warnings, infos)
@@ -286,6 +305,19 @@ mod tests {
         annotations.add(at(1), Note::possible_non_counter("m"));
         let (warnings, infos) = annotations.into_texts();
         assert_eq!(warnings, ["PromQL warning: this native histogram metric is not a counter: \"m\" (1:5)"]);
+        assert_eq!(infos.len(), 1);
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted() {
+        let mut annotations = Annotations::default();
+        for number in 2..14 {
+            annotations.add(at(1), Note::invalid_quantile(f64::from(number)));
+        }
+        annotations.add(at(1), Note::possible_non_counter("m"));
+        let (warnings, infos) = annotations.into_texts();
+        assert_eq!(warnings.len(), ANNOTATIONS_MAX + 1);
+        assert_eq!(warnings[ANNOTATIONS_MAX], "2 more warning annotations omitted");
         assert_eq!(infos.len(), 1);
     }
 

@@ -11,6 +11,9 @@ use super::strings::scan_string;
 use super::token::{Token, TokenKind};
 use crate::ast::Span;
 
+/// How messages write the end of the text, where they speak of a character.
+const END: char = char::REPLACEMENT_CHARACTER;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Statement,
@@ -223,10 +226,7 @@ impl Lexer<'_> {
             '!' if self.accept("=") => TokenKind::NotEqual,
             '=' if self.peek() == Some('~') => error("unexpected character after '=': '~'"),
             '=' => TokenKind::Assign,
-            '!' => match self.peek() {
-                Some(next) => error(format!("unexpected character after '!': {next:?}")),
-                None => error("unexpected end of input after '!'"),
-            },
+            '!' => error(format!("unexpected character after '!': {:?}", self.peek().unwrap_or(END))),
             other => error(format!("unexpected character: {other:?}")),
         }
     }
@@ -251,7 +251,7 @@ impl Lexer<'_> {
             '!' if self.accept("=") => TokenKind::NotEqual,
             '!' => error(format!(
                 "unexpected character after '!' inside braces: {:?}",
-                self.peek().unwrap_or(' ')
+                self.peek().unwrap_or(END)
             )),
             '{' => error("unexpected left brace '{'"),
             other => error(format!("unexpected character inside braces: {other:?}")),
