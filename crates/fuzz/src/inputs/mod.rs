@@ -3,7 +3,7 @@
 //! ```text
 //! seed + n ─▶ n-th input: a good one, changed a little ─▶ target ─▶ good | refused | PANIC | SLOW
 //! ```
-//! - No input may panic, overflow a stack of 2 MiB (that of the server's threads) or take longer than a second.
+//! - No input may panic, overflow a stack of 2 MiB (that of the server's threads) or take longer than a second each time of two.
 //! - Everything follows from the seed: `--target T --seed S+n --runs 1` makes the n-th input again.
 
 mod corpus;
@@ -103,9 +103,11 @@ fn run_target(target: &Target, seed: u64, runs: u64) -> Tally {
     let mut tally = Tally::default();
     for seed in seed..seed.saturating_add(runs) {
         let input = mutate::mutate(&mut Rng::with_seed(seed), &corpus, target.words);
-        let started = now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
-        let took = started.elapsed();
+        let (outcome, mut took) = timed(target, &input);
+        if took > TIME_MAX {
+            // Once more: the machine may have been busy with something else.
+            took = took.min(timed(target, &input).1);
+        }
         tally.slowest = tally.slowest.max(took);
         let trouble = match outcome {
             Ok(true) => {
@@ -136,6 +138,13 @@ fn run_target(target: &Target, seed: u64, runs: u64) -> Tally {
         }
     }
     tally
+}
+
+/// What the target says, or its panic; and how long it took.
+fn timed(target: &Target, input: &[u8]) -> (std::thread::Result<bool>, Duration) {
+    let started = now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    (outcome, started.elapsed())
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long an input took, not what came out")]
