@@ -75,7 +75,7 @@ fn class_2(node: &Node, difference: &Difference) -> Option<&'static str> {
         }
         _ => {}
     }
-    if node.any(&|node| matches!(node, Node::Binary(binary) if binary.op == "atan2")) {
+    if node.any(&is_atan2) {
         return Some("atan2 removes the name");
     }
     for (names, class) in CHANGED_FUNCTIONS {
@@ -119,7 +119,17 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
         nameless.dedup();
         nameless
     };
-    if nameless(ours) == nameless(theirs) {
+    // Notes that differ in nothing but names are one without them, at the place that was last.
+    let placeless = |notes: &[String]| -> Vec<String> {
+        let mut texts: Vec<String> = nameless(notes)
+            .iter()
+            .map(|note| note.rsplit_once(" (").map_or(note.as_str(), |(text, _)| text).to_owned())
+            .collect();
+        texts.dedup();
+        texts
+    };
+    let ours_name = || ours.iter().any(|note| note.contains("for metric name"));
+    if nameless(ours) == nameless(theirs) || (ours_name() && placeless(ours) == placeless(theirs)) {
         return Some("names in notes");
     }
     if same_but_for_last_digits(ours, theirs) {
@@ -133,7 +143,8 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
     if only_theirs.is_empty() && all_say("conflicting counter resets") {
         return Some("resets that the store knows");
     }
-    if only_theirs.is_empty() && node.any(&is_fixed_in_time) && all_say("sort is ineffective") {
+    let sorts_what_is_fixed = || node.any(&is_fixed_in_time) || node.any(&sorts_a_constant);
+    if only_theirs.is_empty() && all_say("sort is ineffective") && sorts_what_is_fixed() {
         return Some("sort at a fixed time");
     }
     None
@@ -159,6 +170,20 @@ fn same_but_for_last_digits(ours: &[String], theirs: &[String]) -> bool {
 /// A subquery of something else than a selector: theirs removed the name.
 fn is_computed_range(node: &Node) -> bool {
     matches!(node, Node::Subquery { inner, .. } if !matches!(**inner, Node::Selector { .. }))
+}
+
+fn is_atan2(node: &Node) -> bool {
+    match node {
+        Node::Binary(binary) => binary.op == "atan2",
+        Node::Text(text) => text.contains(" atan2 "),
+        _ => false,
+    }
+}
+
+/// `sort` of something that is the same at every step.
+fn sorts_a_constant(node: &Node) -> bool {
+    matches!(node, Node::Call { name: "sort" | "sort_desc", .. })
+        && !node.any(&|node| matches!(node, Node::Selector { .. }))
 }
 
 /// `%` of what a function gave: a last digit decides.

@@ -155,7 +155,7 @@ impl Lexer<'_> {
                     .duration_word()
                     .unwrap_or_else(|| error(format!("unexpected character: {next:?}, expected ':'")));
             }
-            'a'..='z' | 'A'..='Z' | '_' | ':' => return self.identifier(true),
+            'a'..='z' | 'A'..='Z' | '_' | ':' => return self.identifier(),
             _ => {}
         }
         self.bump();
@@ -235,7 +235,7 @@ impl Lexer<'_> {
         let Some(next) = self.peek() else { return error("unexpected end of input inside braces") };
         match next {
             '"' | '\'' | '`' => return self.string(),
-            'a'..='z' | 'A'..='Z' | '_' => return self.identifier(false),
+            'a'..='z' | 'A'..='Z' | '_' => return self.label_name(),
             _ => {}
         }
         self.bump();
@@ -308,12 +308,17 @@ impl Lexer<'_> {
         matches!(word.as_str(), "step" | "range" | "min_of" | "max_of").then_some(TokenKind::Identifier)
     }
 
-    fn identifier(&mut self, colons: bool) -> TokenKind {
+    /// In braces there are no keywords.
+    fn label_name(&mut self) -> TokenKind {
+        while self.peek().is_some_and(is_word_char) {
+            self.position += 1;
+        }
+        TokenKind::LabelName
+    }
+
+    fn identifier(&mut self) -> TokenKind {
         let start = self.position;
-        while self
-            .peek()
-            .is_some_and(|next| next.is_ascii_alphanumeric() || next == '_' || (colons && next == ':'))
-        {
+        while self.peek().is_some_and(|next| is_word_char(next) || next == ':') {
             self.position += 1;
         }
         if self.text[start..self.position].contains(':') {

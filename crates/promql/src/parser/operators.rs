@@ -70,7 +70,7 @@ impl Parser<'_> {
     fn matching(&mut self) -> Result<VectorMatching, ParseError> {
         let mut matching = VectorMatching::default();
         let on = self.peek().is_word("on");
-        if (on || self.peek().is_word("ignoring")) && self.peek_second().kind == TokenKind::LeftParen {
+        if on || self.peek().is_word("ignoring") {
             self.next();
             matching.on = on;
             matching.explicit = true;

@@ -45,7 +45,7 @@ impl Parser<'_> {
     fn matcher(&mut self) -> Result<Matcher, ParseError> {
         const CONTEXT: &str = "label matching";
         let (name, quoted) = match self.peek().kind.clone() {
-            TokenKind::Identifier => (self.next().text.to_owned(), false),
+            TokenKind::LabelName => (self.next().text.to_owned(), false),
             TokenKind::String(bytes) => {
                 let span = self.next().span;
                 (utf8(bytes, span)?, true)

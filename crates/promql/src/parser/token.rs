@@ -9,6 +9,8 @@ pub(crate) enum TokenKind {
     /// Text that is no token, and why.
     Error(String),
     Identifier,
+    /// A name in braces.
+    LabelName,
     /// An identifier with a colon.
     MetricIdentifier,
     Number,
@@ -77,6 +79,7 @@ impl Token<'_> {
         match &self.kind {
             TokenKind::End => "end of input".to_owned(),
             TokenKind::Identifier => describe_word(self.text),
+            TokenKind::LabelName => format!("identifier {:?}", self.text),
             TokenKind::MetricIdentifier => format!("metric identifier {:?}", self.text),
             TokenKind::Number => format!("number {:?}", self.text),
             TokenKind::Duration => format!("duration {:?}", self.text),
