@@ -132,6 +132,11 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
     if nameless(ours) == nameless(theirs) || (ours_name() && placeless(ours) == placeless(theirs)) {
         return Some("names in notes");
     }
+    let is_of_resets = |note: &String| note.contains("conflicting counter resets") && !theirs.contains(note);
+    let other: Vec<String> = ours.iter().filter(|note| !is_of_resets(note)).cloned().collect();
+    if nameless(&other) == nameless(theirs) {
+        return Some("resets that the store knows");
+    }
     if same_but_for_last_digits(ours, theirs) {
         return Some("last digits in notes");
     }
@@ -140,9 +145,6 @@ fn notes_class(node: &Node, ours: &[String], theirs: &[String]) -> Option<&'stat
     };
     let (only_ours, only_theirs) = (others(ours, theirs), others(theirs, ours));
     let all_say = |words: &str| only_ours.iter().all(|note| note.contains(words));
-    if only_theirs.is_empty() && all_say("conflicting counter resets") {
-        return Some("resets that the store knows");
-    }
     let sorts_what_is_fixed = || node.any(&is_fixed_in_time) || node.any(&sorts_a_constant);
     if only_theirs.is_empty() && all_say("sort is ineffective") && sorts_what_is_fixed() {
         return Some("sort at a fixed time");

@@ -81,8 +81,8 @@ impl Token<'_> {
             TokenKind::Identifier => describe_word(self.text),
             TokenKind::LabelName => format!("identifier {:?}", self.text),
             TokenKind::MetricIdentifier => format!("metric identifier {:?}", self.text),
-            TokenKind::Number => format!("number {:?}", self.text),
-            TokenKind::Duration => format!("duration {:?}", self.text),
+            TokenKind::Number => format!("number {}", abbreviate(self.text)),
+            TokenKind::Duration => format!("duration {}", abbreviate(self.text)),
             TokenKind::String(_) => format!("string {}", abbreviate(self.text)),
             TokenKind::LeftParen
             | TokenKind::RightParen
